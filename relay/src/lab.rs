@@ -1,0 +1,624 @@
+//! The shell around a lab session: real sockets, timers and the WebSocket, one task for all of it.
+//! It decides nothing; [`Session`] does.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Bound;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+use wire::{
+    CallId, Datagram, Event, Kind, Number, ReceiveMode, RelayTime, Sent, SocketError, SocketId,
+    Syscall, ToClient, Transport,
+};
+
+use crate::carrier::{Carrier, Ending};
+use crate::clock::Clock;
+use crate::errno::socket_error;
+use crate::outbox::Dropped;
+use crate::practice::{Notice, Practice, Watch};
+use crate::resolve::resolve;
+use crate::session::{Command, Outcome, Output, Session, Transmit};
+use crate::socket::{LARGEST_DATAGRAM, Udp};
+use crate::tcp::{Stream, Tcp, Written};
+
+/// Datagrams taken from one socket before the others have their turn.
+const RECEIVE_BATCH: usize = 64;
+/// Messages taken from the client before the sockets are looked at again.
+const MESSAGE_BATCH: usize = 64;
+/// Console notices passed on before the client is written to.
+const NOTICE_BATCH: usize = 16;
+
+thread_local! {
+    /// Receives read into this, up to the size of the socket's own buffer, and are copied out.
+    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
+}
+
+/// A lab session with its sockets.
+pub struct Lab {
+    carrier: Carrier,
+    session: Session,
+    practice: Practice,
+    watch: Option<Watch>,
+    clock: Clock,
+    sockets: BTreeMap<SocketId, Endpoint>,
+    later: FuturesUnordered<BoxFuture<'static, Later>>,
+    /// A datagram that its socket had no room for; nothing is read from the client meanwhile.
+    blocked: Option<Transmit>,
+}
+
+struct Endpoint {
+    socket: Socket,
+    buffer_bytes: usize,
+    mode: ReceiveMode,
+    /// `recvfrom` calls that wait; bounded by the session's bound on calls.
+    asked: VecDeque<CallId>,
+}
+
+enum Socket {
+    Udp(Udp),
+    Tcp(Tcp),
+}
+
+/// What ends later than the call that began it.
+enum Later {
+    Found(CallId, Result<Outcome, SocketError>),
+    Connected(CallId, SocketId, io::Result<TcpStream>),
+    /// The time of a `recvfrom` is over.
+    TimedOut(CallId, SocketId),
+}
+
+impl Lab {
+    /// A session of the client behind `carrier`.
+    pub fn new(mut carrier: Carrier, session: Session, practice: Practice, clock: Clock) -> Self {
+        carrier.tell_dropped(dropped_event);
+        Self {
+            carrier,
+            session,
+            practice,
+            watch: None,
+            clock,
+            sockets: BTreeMap::new(),
+            later: FuturesUnordered::new(),
+            blocked: None,
+        }
+    }
+
+    /// Carries on until the session ends; then its sockets are closed.
+    pub async fn run(mut self, stopping: impl Future<Output = ()>) -> Ending {
+        self.session.welcome(self.practice.statuses(), self.clock.now());
+        let why = tokio::select! {
+            biased;
+            () = stopping => Ending::Stopping,
+            why = std::future::poll_fn(|cx| self.poll_run(cx)) => why,
+        };
+        let dropped = self.carrier.outbox.dropped();
+        tracing::debug!(session = self.session.name(), ?dropped, %why, "lab session ended");
+        self.session.tell(Event::Closing { reason: why.to_string() });
+        self.pass_output(self.clock.now());
+        self.sockets.clear();
+        self.carrier.close(&why).await;
+        why
+    }
+
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        loop {
+            let now = self.clock.now();
+            let mut more = self.poll_later(cx);
+            more |= self.poll_sockets(cx);
+            more |= self.poll_consoles(cx);
+            self.pass_output(now);
+            match self.carrier.poll_write(cx, now) {
+                Poll::Ready(Err(why)) => return Poll::Ready(why),
+                // What was kept has gone, so there is room for what was not taken for its sake.
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending if self.carrier.outbox.is_over() => {
+                    return self.carrier.poll_keepalive(cx, now);
+                }
+                Poll::Pending => {}
+            }
+            match self.poll_messages(cx) {
+                Ok(took) => more |= took,
+                Err(why) => return Poll::Ready(why),
+            }
+            if !more {
+                return self.carrier.poll_keepalive(cx, now);
+            }
+        }
+    }
+
+    /// Messages from the client. Whether any were taken.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        let mut took = false;
+        for _ in 0..MESSAGE_BATCH {
+            if let Some(transmit) = self.blocked.take() {
+                self.transmit(cx, transmit);
+                self.perform_all(cx);
+            }
+            if self.blocked.is_some() || self.is_over() {
+                break;
+            }
+            let now = self.clock.now();
+            let Poll::Ready(message) = self.carrier.poll_read(cx, now) else { break };
+            self.session.handle_message(message?, now);
+            self.perform_all(cx);
+            took = true;
+        }
+        Ok(took)
+    }
+
+    /// Whether a client that sends on must wait, because its streams or its own answers do.
+    fn is_over(&self) -> bool {
+        self.carrier.outbox.is_over()
+            || self.sockets.values().any(|endpoint| match &endpoint.socket {
+                Socket::Tcp(Tcp::Stream(stream)) => stream.is_over(),
+                _ => false,
+            })
+    }
+
+    fn perform_all(&mut self, cx: &mut Context<'_>) {
+        while self.blocked.is_none()
+            && let Some((call, command)) = self.session.poll_command()
+        {
+            match self.perform(cx, call, command) {
+                None => {}
+                Some(result) => {
+                    let result = result.map_err(|error| socket_error(&error));
+                    self.session.handle_result(call, result, self.clock.now());
+                }
+            }
+        }
+        self.pass_output(self.clock.now());
+    }
+
+    /// Carries a command out. None when its result comes later, or none is wanted.
+    fn perform(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: CallId,
+        command: Command,
+    ) -> Option<io::Result<Outcome>> {
+        Some(match command {
+            Command::Open { socket, kind, family } => {
+                let opened = match kind {
+                    Kind::Udp => Udp::open(family).map(Socket::Udp),
+                    Kind::Tcp => Tcp::open(family).map(Socket::Tcp),
+                };
+                opened.map(|opened| {
+                    self.sockets.insert(socket, Endpoint::new(opened));
+                    Outcome::default()
+                })
+            }
+            Command::Bind { socket, address } => self.on(socket, |endpoint| {
+                let local = match &endpoint.socket {
+                    Socket::Udp(udp) => udp.bind(address).and_then(|()| udp.local_address()),
+                    Socket::Tcp(tcp) => tcp.bind(address),
+                }?;
+                Ok(Outcome { local: Some(local), ..Outcome::default() })
+            }),
+            Command::Connect { socket, address } => return self.connect(call, socket, address),
+            Command::Listen { socket, backlog } => self.on(socket, |endpoint| {
+                let Socket::Tcp(tcp) = &mut endpoint.socket else { return Err(gone()) };
+                let local = tcp.listen(backlog)?;
+                Ok(Outcome { local: Some(local), ..Outcome::default() })
+            }),
+            Command::Lookup { host, port } => {
+                self.later.push(Box::pin(async move {
+                    let found = resolve(&host, port).await;
+                    let outcome =
+                        found.map(|addresses| Outcome { addresses, ..Outcome::default() });
+                    Later::Found(
+                        call,
+                        outcome.map_err(|error| {
+                            SocketError::relay("NAME_NOT_RESOLVED", error.to_string())
+                        }),
+                    )
+                }));
+                return None;
+            }
+            Command::SetOption { socket, option, value } => self.on(socket, |endpoint| {
+                let granted = match &endpoint.socket {
+                    Socket::Udp(udp) => udp.set_option(option, value),
+                    Socket::Tcp(tcp) => tcp.set_option(option, value),
+                }?;
+                Ok(Outcome { value: Some(granted), ..Outcome::default() })
+            }),
+            Command::Receive { socket, buffer_bytes, mode } => self.on(socket, |endpoint| {
+                endpoint.buffer_bytes = buffer_bytes;
+                endpoint.mode = mode;
+                Ok(Outcome::default())
+            }),
+            Command::Recvfrom { socket, timeout } => {
+                let endpoint = self.sockets.get_mut(&socket)?;
+                endpoint.asked.push_back(call);
+                if let Some(timeout) = timeout {
+                    self.later.push(Box::pin(async move {
+                        tokio::time::sleep(timeout).await;
+                        Later::TimedOut(call, socket)
+                    }));
+                }
+                return None;
+            }
+            Command::LocalAddress { socket } => self.on(socket, |endpoint| {
+                let local = match &endpoint.socket {
+                    Socket::Udp(udp) => udp.local_address(),
+                    Socket::Tcp(tcp) => tcp.local_address(),
+                }?;
+                Ok(Outcome { local: Some(local), ..Outcome::default() })
+            }),
+            Command::Shutdown { socket, how } => self.on(socket, |endpoint| {
+                match &mut endpoint.socket {
+                    Socket::Tcp(Tcp::Stream(stream)) => stream.shutdown(how)?,
+                    _ => return Err(io::ErrorKind::NotConnected.into()),
+                }
+                Ok(Outcome::default())
+            }),
+            Command::Close { socket } => {
+                if let Some(Endpoint { socket: Socket::Tcp(Tcp::Stream(stream)), .. }) =
+                    self.sockets.remove(&socket)
+                    && stream.has_waiting()
+                {
+                    tokio::spawn(stream.finish());
+                }
+                Ok(Outcome::default())
+            }
+            Command::Watch { consoles } => {
+                self.watch = consoles.then(|| self.practice.watch());
+                Ok(Outcome::default())
+            }
+            Command::Control { server, action } => {
+                let practice = self.practice.clone();
+                self.later.push(Box::pin(async move {
+                    let controlled = practice.control(&server, action).await;
+                    Later::Found(call, controlled.map(|_| Outcome::default()))
+                }));
+                return None;
+            }
+            Command::Transmit(transmit) => {
+                self.transmit(cx, transmit);
+                return None;
+            }
+        })
+    }
+
+    fn on(
+        &mut self,
+        socket: SocketId,
+        what: impl FnOnce(&mut Endpoint) -> io::Result<Outcome>,
+    ) -> io::Result<Outcome> {
+        self.sockets.get_mut(&socket).map_or_else(|| Err(gone()), what)
+    }
+
+    fn connect(
+        &mut self,
+        call: CallId,
+        socket: SocketId,
+        address: SocketAddr,
+    ) -> Option<io::Result<Outcome>> {
+        let Some(endpoint) = self.sockets.get_mut(&socket) else { return Some(Err(gone())) };
+        match &mut endpoint.socket {
+            Socket::Udp(udp) => Some(udp.connect(address).and_then(|()| {
+                let local = udp.local_address()?;
+                Ok(Outcome { local: Some(local), peer: Some(address), ..Outcome::default() })
+            })),
+            Socket::Tcp(tcp) => match tcp.take_to_connect() {
+                Err(error) => Some(Err(error)),
+                Ok(taken) => {
+                    self.later.push(Box::pin(async move {
+                        Later::Connected(call, socket, taken.connect(address).await)
+                    }));
+                    None
+                }
+            },
+        }
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>, transmit: Transmit) {
+        let now = self.clock.now();
+        let Transmit { socket, number, destination, report, .. } = transmit;
+        let Some(endpoint) = self.sockets.get_mut(&socket) else { return };
+        let sent = match &mut endpoint.socket {
+            Socket::Tcp(Tcp::Stream(stream)) => {
+                stream.send(number, report, transmit.payload, now);
+                return self.write_stream(cx, socket);
+            }
+            Socket::Tcp(_) => Err(io::ErrorKind::NotConnected.into()),
+            Socket::Udp(udp) => match udp.try_send(&transmit.payload, destination) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if udp.poll_send_ready(cx).is_ready() {
+                        cx.waker().wake_by_ref();
+                    }
+                    self.blocked = Some(transmit);
+                    return;
+                }
+                sent => sent,
+            },
+        };
+        self.carrier.touch(now);
+        self.handle_sent(socket, number, report, now, sent);
+    }
+
+    fn handle_sent(
+        &mut self,
+        socket: SocketId,
+        number: Number,
+        report: bool,
+        sent_at: RelayTime,
+        result: io::Result<usize>,
+    ) {
+        match result {
+            Ok(bytes) if report => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                self.session.handle_sent(Sent { socket, number, sent_at, bytes });
+            }
+            Ok(_) => {}
+            Err(error) => self.session.handle_socket_error(
+                socket,
+                Some(number),
+                Syscall::Send,
+                socket_error(&error),
+                sent_at,
+            ),
+        }
+    }
+
+    fn poll_later(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(Some(later)) = self.later.poll_next_unpin(cx) {
+            any = true;
+            let now = self.clock.now();
+            match later {
+                Later::Found(call, result) => self.session.handle_result(call, result, now),
+                Later::Connected(call, socket, connected) => {
+                    let result = self.connected(socket, connected);
+                    let result = result.map_err(|error| socket_error(&error));
+                    self.session.handle_result(call, result, now);
+                }
+                Later::TimedOut(call, socket) => {
+                    let Some(endpoint) = self.sockets.get_mut(&socket) else { continue };
+                    let before = endpoint.asked.len();
+                    endpoint.asked.retain(|asked| *asked != call);
+                    if endpoint.asked.len() < before {
+                        let error = SocketError::relay("TIMEOUT", "timed out");
+                        self.session.handle_result(call, Err(error), now);
+                    }
+                }
+            }
+            self.perform_all(cx);
+        }
+        any
+    }
+
+    fn connected(
+        &mut self,
+        socket: SocketId,
+        connected: io::Result<TcpStream>,
+    ) -> io::Result<Outcome> {
+        let endpoint = self.sockets.get_mut(&socket).ok_or_else(gone)?;
+        let stream = Stream::new(connected?);
+        let (local, peer) = stream.addresses()?;
+        endpoint.socket = Socket::Tcp(Tcp::Stream(stream));
+        Ok(Outcome { local: Some(local), peer: Some(peer), ..Outcome::default() })
+    }
+
+    /// Every socket has its turn. Whether there may be more.
+    fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
+        let mut last = None;
+        while let Some(id) = self.socket_after(last) {
+            last = Some(id);
+            more |= match &self.sockets[&id].socket {
+                Socket::Udp(_) => self.receive_datagrams(cx, id),
+                Socket::Tcp(Tcp::Listening(_)) => self.accept(cx, id),
+                Socket::Tcp(Tcp::Stream(_)) => self.carry_stream(cx, id),
+                Socket::Tcp(Tcp::Idle(_) | Tcp::Connecting) => false,
+            };
+        }
+        more
+    }
+
+    fn socket_after(&self, last: Option<SocketId>) -> Option<SocketId> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.sockets.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
+    }
+
+    fn receive_datagrams(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
+        ARRIVING.with_borrow_mut(|buffer| {
+            for _ in 0..RECEIVE_BATCH {
+                let Some(endpoint) = self.sockets.get_mut(&id) else { return false };
+                if !endpoint.wants_more() {
+                    return false;
+                }
+                let Socket::Udp(udp) = &mut endpoint.socket else { return false };
+                let buffer = &mut buffer[..endpoint.buffer_bytes];
+                let Poll::Ready(received) = udp.poll_receive(cx, buffer) else { return false };
+                let received = received.map(|arrival| {
+                    let payload = Bytes::copy_from_slice(&buffer[..arrival.kept]);
+                    (arrival.source, arrival.size, payload)
+                });
+                self.handle_received(id, Transport::Udp, received);
+            }
+            true
+        })
+    }
+
+    /// Writes what waits for a stream and reads what has come. Bytes of a stream are never dropped,
+    /// so none are read while the client has too much to read already.
+    fn carry_stream(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
+        self.write_stream(cx, id);
+        ARRIVING.with_borrow_mut(|buffer| {
+            for _ in 0..RECEIVE_BATCH {
+                if self.carrier.outbox.is_over() {
+                    return false;
+                }
+                let Some(endpoint) = self.sockets.get_mut(&id) else { return false };
+                if !endpoint.wants_more() {
+                    return false;
+                }
+                let buffer = &mut buffer[..endpoint.buffer_bytes.max(1)];
+                let Socket::Tcp(Tcp::Stream(stream)) = &mut endpoint.socket else { return false };
+                let Poll::Ready(received) = stream.poll_receive(cx, buffer) else { return false };
+                let received = received.and_then(|kept| {
+                    let (_, peer) = stream.addresses()?;
+                    Ok((peer, kept, Bytes::copy_from_slice(&buffer[..kept])))
+                });
+                self.handle_received(id, Transport::Tcp, received);
+                self.pass_output(self.clock.now());
+            }
+            true
+        })
+    }
+
+    fn write_stream(&mut self, cx: &mut Context<'_>, id: SocketId) {
+        while let Some(stream) = self.stream(id)
+            && let Poll::Ready(written) = stream.poll_written(cx)
+        {
+            let Written { number, report, sent_at, result } = written;
+            self.handle_sent(id, number, report, sent_at, result);
+        }
+    }
+
+    fn stream(&mut self, id: SocketId) -> Option<&mut Stream> {
+        match &mut self.sockets.get_mut(&id)?.socket {
+            Socket::Tcp(Tcp::Stream(stream)) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Passes on what a receive call returned: to the `recvfrom` that asked for it, or as it comes.
+    fn handle_received(
+        &mut self,
+        socket: SocketId,
+        transport: Transport,
+        received: io::Result<(SocketAddr, usize, Bytes)>,
+    ) {
+        let now = self.clock.now();
+        self.carrier.touch(now);
+        let asked = self.sockets.get_mut(&socket).and_then(|endpoint| endpoint.asked.pop_front());
+        let error = match received {
+            Ok((_, 0, _)) if transport == Transport::Tcp => {
+                self.session.handle_end_of_stream(socket, now);
+                None
+            }
+            Ok((source, size, payload)) => {
+                let size = u32::try_from(size).unwrap_or(u32::MAX);
+                let received_at = now;
+                self.session.handle_datagram(Datagram {
+                    socket,
+                    transport,
+                    source,
+                    received_at,
+                    size,
+                    payload,
+                });
+                None
+            }
+            Err(error) => Some(socket_error(&error)),
+        };
+        match (asked, error) {
+            (Some(call), None) => self.session.handle_result(call, Ok(Outcome::default()), now),
+            (Some(call), Some(error)) => self.session.handle_result(call, Err(error), now),
+            (None, Some(error)) => {
+                self.session.handle_socket_error(socket, None, Syscall::Recv, error, now);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn accept(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
+        for _ in 0..RECEIVE_BATCH {
+            if !self.session.has_room() || self.carrier.outbox.is_over() {
+                return false;
+            }
+            let Some(Endpoint { socket: Socket::Tcp(Tcp::Listening(listener)), .. }) =
+                self.sockets.get(&id)
+            else {
+                return false;
+            };
+            let Poll::Ready(accepted) = listener.poll_accept(cx) else { return false };
+            let now = self.clock.now();
+            let accepted = accepted.and_then(|(io, peer)| {
+                let stream = Stream::new(io);
+                Ok((stream.addresses()?.0, peer, stream))
+            });
+            match accepted {
+                Ok((local, peer, stream)) => {
+                    let new = self.session.handle_accepted(id, local, peer, now);
+                    self.sockets.insert(new, Endpoint::new(Socket::Tcp(Tcp::Stream(stream))));
+                }
+                Err(error) => {
+                    let error = socket_error(&error);
+                    self.session.handle_socket_error(id, None, Syscall::Accept, error, now);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Console lines wait at their server, within a bound of its own, until the client has read.
+    fn poll_consoles(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        for _ in 0..NOTICE_BATCH {
+            if self.carrier.outbox.is_over() {
+                return false;
+            }
+            let Poll::Ready(notice) = watch.poll_notice(cx) else { return false };
+            self.session.tell(match notice {
+                Notice::Lines { server, lines, skipped } => {
+                    Event::Console { server, lines, skipped }
+                }
+                Notice::Status(status) => Event::Server(status),
+            });
+        }
+        true
+    }
+
+    fn pass_output(&mut self, now: RelayTime) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Keep(message) => {
+                    let message = message.encode();
+                    let bytes = message.len();
+                    self.carrier.outbox.push(message, bytes);
+                }
+                Output::Datagram(datagram) => {
+                    let payload_bytes = datagram.payload.len();
+                    let message = ToClient::Datagram(datagram).encode();
+                    self.carrier.outbox.push_datagram(message, payload_bytes, now);
+                }
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            buffer_bytes: LARGEST_DATAGRAM,
+            mode: ReceiveMode::Arriving,
+            asked: VecDeque::new(),
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.mode == ReceiveMode::Arriving || !self.asked.is_empty()
+    }
+}
+
+fn dropped_event(since_last: Dropped, in_all: Dropped) -> wire::Message {
+    let Dropped { datagrams, bytes, aged } = since_last;
+    ToClient::Event(Event::Dropped { datagrams, bytes, aged, total: in_all.datagrams }).encode()
+}
+
+/// What a call on a socket returns that was closed meanwhile.
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the socket was closed")
+}
