@@ -1,7 +1,6 @@
 //! The relay's one monotonic clock. It never tells wall time.
 
-use std::time::Instant;
-
+use tokio::time::Instant;
 use wire::RelayTime;
 
 /// Reads the time since the relay started; copies read the same clock.
@@ -22,7 +21,7 @@ impl Clock {
     }
 
     /// The runtime's own form of a moment on this clock, for sleeping until it.
-    pub fn instant(&self, at: RelayTime) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.started + at.0)
+    pub fn instant(&self, at: RelayTime) -> Instant {
+        self.started + at.0
     }
 }

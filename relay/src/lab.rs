@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::future::BoxFuture;
+use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
 use futures::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use wire::{
@@ -25,7 +25,7 @@ use crate::outbox::Dropped;
 use crate::practice::{Notice, Practice, Watch};
 use crate::resolve::resolve;
 use crate::session::{Command, Outcome, Output, Session, Transmit};
-use crate::socket::{LARGEST_DATAGRAM, Udp};
+use crate::socket::{LARGEST_DATAGRAM, Udp, family_of};
 use crate::tcp::{Stream, Tcp, Written};
 
 /// Datagrams taken from one socket before the others have their turn.
@@ -58,7 +58,14 @@ struct Endpoint {
     buffer_bytes: usize,
     mode: ReceiveMode,
     /// `recvfrom` calls that wait; bounded by the session's bound on calls.
-    asked: VecDeque<CallId>,
+    asked: VecDeque<Asked>,
+}
+
+/// A `recvfrom` that waits. Its timer ends with it, so that it cannot meet a later call of the same
+/// number, and timers are bounded as calls are.
+struct Asked {
+    call: CallId,
+    timer: Option<AbortHandle>,
 }
 
 enum Socket {
@@ -69,9 +76,11 @@ enum Socket {
 /// What ends later than the call that began it.
 enum Later {
     Found(CallId, Result<Outcome, SocketError>),
-    Connected(CallId, SocketId, io::Result<TcpStream>),
+    Connected(CallId, SocketId, SocketAddr, io::Result<TcpStream>),
     /// The time of a `recvfrom` is over.
     TimedOut(CallId, SocketId),
+    /// A `recvfrom` ended before its time was over.
+    Settled,
 }
 
 impl Lab {
@@ -114,14 +123,14 @@ impl Lab {
             more |= self.poll_sockets(cx);
             more |= self.poll_consoles(cx);
             self.pass_output(now);
+            let was_over = self.carrier.outbox.is_over();
             match self.carrier.poll_write(cx, now) {
                 Poll::Ready(Err(why)) => return Poll::Ready(why),
-                // What was kept has gone, so there is room for what was not taken for its sake.
-                Poll::Ready(Ok(())) => {}
                 Poll::Pending if self.carrier.outbox.is_over() => {
                     return self.carrier.poll_keepalive(cx, now);
                 }
-                Poll::Pending => {}
+                // There is room again for what was not taken from streams and consoles before.
+                Poll::Ready(Ok(())) | Poll::Pending => more |= was_over,
             }
             match self.poll_messages(cx) {
                 Ok(took) => more |= took,
@@ -236,13 +245,17 @@ impl Lab {
             }),
             Command::Recvfrom { socket, timeout } => {
                 let endpoint = self.sockets.get_mut(&socket)?;
-                endpoint.asked.push_back(call);
-                if let Some(timeout) = timeout {
+                let timer = timeout.map(|timeout| {
+                    let (sleep, timer) = abortable(tokio::time::sleep(timeout));
                     self.later.push(Box::pin(async move {
-                        tokio::time::sleep(timeout).await;
-                        Later::TimedOut(call, socket)
+                        match sleep.await {
+                            Ok(()) => Later::TimedOut(call, socket),
+                            Err(Aborted) => Later::Settled,
+                        }
                     }));
-                }
+                    timer
+                });
+                endpoint.asked.push_back(Asked { call, timer });
                 return None;
             }
             Command::LocalAddress { socket } => self.on(socket, |endpoint| {
@@ -253,10 +266,8 @@ impl Lab {
                 Ok(Outcome { local: Some(local), ..Outcome::default() })
             }),
             Command::Shutdown { socket, how } => self.on(socket, |endpoint| {
-                match &mut endpoint.socket {
-                    Socket::Tcp(Tcp::Stream(stream)) => stream.shutdown(how)?,
-                    _ => return Err(io::ErrorKind::NotConnected.into()),
-                }
+                let Socket::Tcp(tcp) = &mut endpoint.socket else { return Err(gone()) };
+                tcp.shutdown(how)?;
                 Ok(Outcome::default())
             }),
             Command::Close { socket } => {
@@ -311,7 +322,7 @@ impl Lab {
                 Err(error) => Some(Err(error)),
                 Ok(taken) => {
                     self.later.push(Box::pin(async move {
-                        Later::Connected(call, socket, taken.connect(address).await)
+                        Later::Connected(call, socket, address, taken.connect(address).await)
                     }));
                     None
                 }
@@ -328,7 +339,7 @@ impl Lab {
                 stream.send(number, report, transmit.payload, now);
                 return self.write_stream(cx, socket);
             }
-            Socket::Tcp(_) => Err(io::ErrorKind::NotConnected.into()),
+            Socket::Tcp(tcp) => tcp.send_unconnected(&transmit.payload),
             Socket::Udp(udp) => match udp.try_send(&transmit.payload, destination) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if udp.poll_send_ready(cx).is_ready() {
@@ -375,15 +386,16 @@ impl Lab {
             let now = self.clock.now();
             match later {
                 Later::Found(call, result) => self.session.handle_result(call, result, now),
-                Later::Connected(call, socket, connected) => {
-                    let result = self.connected(socket, connected);
+                Later::Connected(call, socket, address, connected) => {
+                    let result = self.connected(socket, address, connected);
                     let result = result.map_err(|error| socket_error(&error));
                     self.session.handle_result(call, result, now);
                 }
+                Later::Settled => {}
                 Later::TimedOut(call, socket) => {
                     let Some(endpoint) = self.sockets.get_mut(&socket) else { continue };
                     let before = endpoint.asked.len();
-                    endpoint.asked.retain(|asked| *asked != call);
+                    endpoint.asked.retain(|asked| asked.call != call);
                     if endpoint.asked.len() < before {
                         let error = SocketError::relay("TIMEOUT", "timed out");
                         self.session.handle_result(call, Err(error), now);
@@ -395,16 +407,25 @@ impl Lab {
         any
     }
 
+    /// A connect that failed has used its socket up, and a new one takes its place: it can be tried
+    /// again, as Linux lets a program do.
     fn connected(
         &mut self,
         socket: SocketId,
+        address: SocketAddr,
         connected: io::Result<TcpStream>,
     ) -> io::Result<Outcome> {
         let endpoint = self.sockets.get_mut(&socket).ok_or_else(gone)?;
-        let stream = Stream::new(connected?);
-        let (local, peer) = stream.addresses()?;
+        let stream = match connected {
+            Ok(connected) => Stream::new(connected, address)?,
+            Err(error) => {
+                endpoint.socket = Socket::Tcp(Tcp::open(family_of(address.ip()))?);
+                return Err(error);
+            }
+        };
+        let local = stream.local();
         endpoint.socket = Socket::Tcp(Tcp::Stream(stream));
-        Ok(Outcome { local: Some(local), peer: Some(peer), ..Outcome::default() })
+        Ok(Outcome { local: Some(local), peer: Some(address), ..Outcome::default() })
     }
 
     /// Every socket has its turn. Whether there may be more.
@@ -464,10 +485,9 @@ impl Lab {
                 let buffer = &mut buffer[..endpoint.buffer_bytes.max(1)];
                 let Socket::Tcp(Tcp::Stream(stream)) = &mut endpoint.socket else { return false };
                 let Poll::Ready(received) = stream.poll_receive(cx, buffer) else { return false };
-                let received = received.and_then(|kept| {
-                    let (_, peer) = stream.addresses()?;
-                    Ok((peer, kept, Bytes::copy_from_slice(&buffer[..kept])))
-                });
+                let peer = stream.peer();
+                let received =
+                    received.map(|kept| (peer, kept, Bytes::copy_from_slice(&buffer[..kept])));
                 self.handle_received(id, Transport::Tcp, received);
                 self.pass_output(self.clock.now());
             }
@@ -522,8 +542,10 @@ impl Lab {
             Err(error) => Some(socket_error(&error)),
         };
         match (asked, error) {
-            (Some(call), None) => self.session.handle_result(call, Ok(Outcome::default()), now),
-            (Some(call), Some(error)) => self.session.handle_result(call, Err(error), now),
+            (Some(asked), None) => {
+                self.session.handle_result(asked.call, Ok(Outcome::default()), now);
+            }
+            (Some(asked), Some(error)) => self.session.handle_result(asked.call, Err(error), now),
             (None, Some(error)) => {
                 self.session.handle_socket_error(socket, None, Syscall::Recv, error, now);
             }
@@ -543,12 +565,9 @@ impl Lab {
             };
             let Poll::Ready(accepted) = listener.poll_accept(cx) else { return false };
             let now = self.clock.now();
-            let accepted = accepted.and_then(|(io, peer)| {
-                let stream = Stream::new(io);
-                Ok((stream.addresses()?.0, peer, stream))
-            });
-            match accepted {
-                Ok((local, peer, stream)) => {
+            match accepted.and_then(|(io, peer)| Stream::new(io, peer)) {
+                Ok(stream) => {
+                    let (local, peer) = (stream.local(), stream.peer());
                     let new = self.session.handle_accepted(id, local, peer, now);
                     self.sockets.insert(new, Endpoint::new(Socket::Tcp(Tcp::Stream(stream))));
                 }
@@ -610,6 +629,14 @@ impl Endpoint {
 
     fn wants_more(&self) -> bool {
         self.mode == ReceiveMode::Arriving || !self.asked.is_empty()
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.abort();
+        }
     }
 }
 

@@ -35,6 +35,10 @@ pub enum Tcp {
 #[derive(Debug)]
 pub struct Stream {
     io: TcpStream,
+    /// Known from the start: the system forgets the peer when both ends have closed, while there
+    /// may still be bytes to receive.
+    local: SocketAddr,
+    peer: SocketAddr,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
     shut_write: bool,
@@ -113,7 +117,7 @@ impl Tcp {
         }
     }
 
-    /// Takes the socket out to connect it; [`Tcp::Connecting`] stays in its place.
+    /// Takes the socket out to connect it; [`Tcp::Connecting`] stays in its place meanwhile.
     ///
     /// # Errors
     /// EISCONN when it is connected, EINVAL in the other states, as a program would see it.
@@ -136,7 +140,7 @@ impl Tcp {
         match self {
             Self::Idle(socket) => socket.local_addr(),
             Self::Listening(listener) => listener.local_addr(),
-            Self::Stream(stream) => stream.io.local_addr(),
+            Self::Stream(stream) => Ok(stream.local),
             Self::Connecting => Err(invalid()),
         }
     }
@@ -155,20 +159,58 @@ impl Tcp {
         };
         crate::socket::set_option(&socket, ipv6, option, value)
     }
+
+    /// `send(payload)` on a socket that is not connected: the call is made, so that the error is
+    /// the system's own.
+    ///
+    /// # Errors
+    /// The system's, such as EPIPE.
+    pub fn send_unconnected(&self, payload: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Idle(socket) => SockRef::from(socket).send(payload),
+            Self::Listening(listener) => SockRef::from(listener).send(payload),
+            Self::Connecting | Self::Stream(_) => Err(invalid()),
+        }
+    }
+
+    /// `shutdown(how)`; what was sent before goes out first.
+    ///
+    /// # Errors
+    /// The system's, such as ENOTCONN.
+    pub fn shutdown(&mut self, how: Half) -> io::Result<()> {
+        let half = match how {
+            Half::Read => Shutdown::Read,
+            Half::Write => Shutdown::Write,
+            Half::Both => Shutdown::Both,
+        };
+        match self {
+            Self::Idle(socket) => SockRef::from(&*socket).shutdown(half),
+            Self::Listening(listener) => SockRef::from(&*listener).shutdown(half),
+            Self::Stream(stream) => stream.shutdown(how),
+            Self::Connecting => Err(invalid()),
+        }
+    }
 }
 
 impl Stream {
-    /// A stream over a connection.
-    pub fn new(io: TcpStream) -> Self {
-        Self { io, queue: VecDeque::new(), queued_bytes: 0, shut_write: false, ended: false }
-    }
-
-    /// Its two addresses, its own first.
+    /// A stream over a connection to `peer`.
     ///
     /// # Errors
     /// The system's.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.io.local_addr()?, self.io.peer_addr()?))
+    pub fn new(io: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+        let local = io.local_addr()?;
+        let queue = VecDeque::new();
+        Ok(Self { io, local, peer, queue, queued_bytes: 0, shut_write: false, ended: false })
+    }
+
+    /// Its own address.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The address it is connected to.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// `send(payload)`, called at `now`.
@@ -267,11 +309,7 @@ impl Stream {
         }
     }
 
-    /// `shutdown(how)`; what was sent before goes out first.
-    ///
-    /// # Errors
-    /// The system's, such as ENOTCONN.
-    pub fn shutdown(&mut self, how: Half) -> io::Result<()> {
+    fn shutdown(&mut self, how: Half) -> io::Result<()> {
         if how != Half::Write {
             SockRef::from(&self.io).shutdown(Shutdown::Read)?;
         }

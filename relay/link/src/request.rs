@@ -18,9 +18,8 @@
 //! "Waiting" is judged at the moment the reply arrived, not at the moment it was handed in: a
 //! program that was slow to look gets the same answer as one that was quick.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,11 +80,11 @@ pub struct Requests {
     by_number: HashMap<u32, Age>,
     peers: HashMap<SocketAddr, Peer>,
     /// Waiting, by the end of the current attempt; another attempt follows.
-    retries: BTreeSet<(Duration, Age)>,
+    retries: Due,
     /// Waiting, by the end of the last attempt.
-    ends: BTreeSet<(Duration, Age)>,
+    ends: Due,
     /// Given up, not yet told.
-    untold: BTreeSet<(Duration, Age)>,
+    untold: Due,
     open: Ages,
     answered: Ages,
     waiting: usize,
@@ -165,9 +164,9 @@ impl Requests {
             next: 0,
             by_number: HashMap::new(),
             peers: HashMap::new(),
-            retries: BTreeSet::new(),
-            ends: BTreeSet::new(),
-            untold: BTreeSet::new(),
+            retries: Due::default(),
+            ends: Due::default(),
+            untold: Due::default(),
             open: Ages::default(),
             answered: Ages::default(),
             waiting: 0,
@@ -313,10 +312,9 @@ impl Requests {
     /// The socket is gone, and with it every reply: all is forgotten. The numbers that were still
     /// waiting, the oldest first.
     pub fn abandon(&mut self) -> Vec<u32> {
-        let waiting = self.by_age.iter().filter(|(_, request)| request.state.is_waited_for());
-        let mut waiting: Vec<_> = waiting.map(|(age, request)| (*age, request.number)).collect();
-        waiting.sort_unstable();
-        let numbers = waiting.into_iter().map(|(_, number)| number).collect();
+        let open = self.open.0.0.iter().filter_map(|(_, age)| self.by_age.get(age));
+        let waiting = open.filter(|request| request.state.is_waited_for());
+        let numbers = waiting.map(|request| request.number).collect();
         let next = self.next;
         let forgotten = self.forgotten;
         *self = Self { next, forgotten, ..Self::new(self.policy) };
@@ -447,7 +445,7 @@ impl Requests {
         Some(request)
     }
 
-    fn timer(&mut self, request: &Request) -> Option<&mut BTreeSet<(Duration, Age)>> {
+    fn timer(&mut self, request: &Request) -> Option<&mut Due> {
         request.deadline?;
         match request.state {
             State::Waiting if request.has_retries() => Some(&mut self.retries),
@@ -576,18 +574,51 @@ impl Peer {
     }
 }
 
-/// Requests in the order of their age. The duration is always zero: one kind of tree serves every
-/// set here, because in the page's wasm each kind costs some ten kilobytes.
+/// Requests by when something is due, then by age, in rising order. Most come at the end and go from
+/// the front. A tree would move less in other cases, and cost the page's wasm ten kilobytes.
 #[derive(Debug, Default)]
-struct Ages(BTreeSet<(Duration, Age)>);
+struct Due(VecDeque<(Duration, Age)>);
 
-impl Ages {
-    fn insert(&mut self, age: Age) -> bool {
-        self.0.insert((Duration::ZERO, age))
+impl Due {
+    fn insert(&mut self, item: (Duration, Age)) {
+        if self.0.back().is_none_or(|last| *last < item) {
+            self.0.push_back(item);
+        } else if let Err(at) = self.0.binary_search(&item) {
+            self.0.insert(at, item);
+        }
     }
 
-    fn remove(&mut self, age: Age) -> bool {
-        self.0.remove(&(Duration::ZERO, age))
+    fn remove(&mut self, item: &(Duration, Age)) {
+        if let Ok(at) = self.0.binary_search(item) {
+            self.0.remove(at);
+        }
+    }
+
+    fn first(&self) -> Option<&(Duration, Age)> {
+        self.0.front()
+    }
+
+    fn last(&self) -> Option<&(Duration, Age)> {
+        self.0.back()
+    }
+
+    /// The first that is due after `at`.
+    fn after(&self, at: Duration) -> Option<&(Duration, Age)> {
+        self.0.get(self.0.partition_point(|(due, _)| *due <= at))
+    }
+}
+
+/// Requests in the order of their age.
+#[derive(Debug, Default)]
+struct Ages(Due);
+
+impl Ages {
+    fn insert(&mut self, age: Age) {
+        self.0.insert((Duration::ZERO, age));
+    }
+
+    fn remove(&mut self, age: Age) {
+        self.0.remove(&(Duration::ZERO, age));
     }
 
     fn first(&self) -> Option<Age> {
@@ -603,7 +634,7 @@ impl Ages {
 #[derive(Debug, Default)]
 struct Shelf {
     waiting: Ages,
-    given_up: BTreeSet<(Duration, Age)>,
+    given_up: Due,
     answered: Ages,
 }
 
@@ -615,7 +646,7 @@ impl Shelf {
                 self.given_up.insert((request.deadline.unwrap_or_default(), age))
             }
             State::Answered => self.answered.insert(age),
-        };
+        }
     }
 
     fn take(&mut self, age: Age, request: &Request) {
@@ -625,13 +656,12 @@ impl Shelf {
                 self.given_up.remove(&(request.deadline.unwrap_or_default(), age))
             }
             State::Answered => self.answered.remove(age),
-        };
+        }
     }
 
     /// The oldest that waited at `at`, those included that were given up since.
     fn waiting_at(&self, at: Duration) -> Option<Age> {
-        let since = (Bound::Excluded((at, Age::MAX)), Bound::Unbounded);
-        let given_up = self.given_up.range(since).next().map(|&(_, age)| age);
+        let given_up = self.given_up.after(at).map(|&(_, age)| age);
         self.waiting.first().into_iter().chain(given_up).min()
     }
 

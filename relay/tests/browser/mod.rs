@@ -16,6 +16,8 @@ use url::Url;
 
 /// How long a condition may take to come true, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Attempts to start a driver.
+const DRIVER_STARTS: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A relay of its own, on ports that were free.
@@ -107,16 +109,7 @@ pub struct Browser {
 impl Browser {
     /// Starts a fresh one, without a profile.
     pub async fn start() -> Self {
-        let program = std::env::var("TEST_CHROMEDRIVER").unwrap_or("chromedriver".into());
-        let mut driver = Command::new(&program)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{program}: {error}; `cargo xtask test` installs what the tests need")
-            });
-        let port = port_of(driver.stdout.as_mut().expect("it is piped"));
+        let (driver, port) = start_driver();
         let mut options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -329,16 +322,30 @@ impl Drop for Browser {
     }
 }
 
-fn port_of(driver: &mut ChildStdout) -> u16 {
-    let mut lines = BufReader::new(driver).lines();
-    lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| {
+/// A driver and the port that it found for itself. Between finding and taking the port another
+/// driver may take it; then this one ends, and another is tried.
+fn start_driver() -> (Child, u16) {
+    let program = std::env::var("TEST_CHROMEDRIVER").unwrap_or("chromedriver".into());
+    for _ in 0..DRIVER_STARTS {
+        let mut driver = Command::new(&program)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{program}: {error}; `cargo xtask test` installs what the tests need")
+            });
+        let output = BufReader::new(driver.stdout.take().expect("it is piped"));
+        let port = output.lines().map_while(Result::ok).find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
-        })
-        .expect("the driver says its port")
+        });
+        if let Some(port) = port {
+            return (driver, port);
+        }
+        driver.wait().expect("it has ended");
+    }
+    panic!("{program} did not say its port in {DRIVER_STARTS} starts");
 }
 
 #[derive(Debug)]

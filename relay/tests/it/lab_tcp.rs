@@ -175,11 +175,13 @@ fn a_connection_that_nobody_takes_is_refused() {
     let relay = Relay::plain();
     let mut lab = Lab::open(relay.address);
     lab.tcp(1);
-    let refused = lab.connect(1, closed_port()).unwrap_err();
+    let address = closed_port();
+    let refused = lab.connect(1, address).unwrap_err();
     assert_eq!((refused.name.as_str(), refused.code), ("ECONNREFUSED", Some(111)));
     lab.send(1, 1, None, "to nobody");
     assert_eq!(lab.outcome(1), Err("EPIPE".to_owned()));
-    lab.close(1);
+    let _listener = TcpListener::bind(address).unwrap();
+    assert_eq!(lab.connect(1, address).unwrap().peer, Some(address));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The client's side of the JSON: events from their text, calls to theirs. It never reads what a
 //! client writes, nor writes what it reads: that is the relay's side.
 
-use crate::json::{Json, ObjectWriter};
+use crate::json::{self, Json, ObjectWriter};
 use crate::{
     Call, CallId, ConsoleLine, ConsoleSource, Event, Family, Half, Kind, Limits, Number, Origin,
     ReceiveMode, RelayTime, Role, ServerAction, ServerState, ServerStatus, SocketError, SocketId,
@@ -12,172 +12,132 @@ impl Event {
     /// Reads an event, unknown fields skipped.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let json = &Json::parse(text)?;
-        let event = json.required("event", Json::text)?;
-        Ok(match event.as_str() {
+        let name = json.checked(json.text("event"))?;
+        let event = match name.as_str() {
             "welcome" => Self::Welcome(Box::new(Welcome {
-                protocol: json.required("protocol", Json::text)?,
-                relay: json.required("relay", Json::text)?,
-                os: json.required("os", Json::text)?,
-                session: json.required("session", Json::text)?,
-                role: json.required("role", role)?,
-                now_ns: json.required("now_ns", time)?,
-                limits: json.required("limits", |json| limits(json).ok())?,
-                permitted: json.required("permitted", |json| json.list(Json::text))?,
-                servers: json
-                    .required("servers", |json| json.list(|json| server_status(json).ok()))?,
+                protocol: json.text("protocol"),
+                relay: json.text("relay"),
+                os: json.text("os"),
+                session: json.text("session"),
+                role: json.word("role", &[("learner", Role::Learner), ("teacher", Role::Teacher)]),
+                now_ns: time(json, "now_ns"),
+                limits: json.object("limits", limits),
+                permitted: json.list("permitted", json::text),
+                servers: json.list("servers", |value| json::object(value, server_status)),
             })),
             "done" => Self::Done {
-                call: json.required("call", call_id)?,
-                local: json.optional("local", Json::address)?,
-                peer: json.optional("peer", Json::address)?,
+                call: CallId(json.small_number("call")),
+                local: json.optional("local", json::address),
+                peer: json.optional("peer", json::address),
                 addresses: json
-                    .optional("addresses", |json| json.list(Json::address))?
+                    .optional("addresses", |value| json::elements(value, json::address))
                     .unwrap_or_default(),
-                value: json.optional("value", Json::small_number)?,
+                value: json.optional("value", json::small_number),
             },
             "failed" => Self::Failed {
-                call: json.optional("call", call_id)?,
-                error: json.required("error", socket_error)?,
+                call: json.optional("call", json::small_number).map(CallId),
+                error: json.object("error", socket_error),
             },
             "error" => Self::Error {
-                socket: json.required("socket", socket_id)?,
-                number: json.optional("number", |json| json.small_number().map(Number))?,
-                on: json.required("on", syscall)?,
-                at_ns: json.required("at_ns", time)?,
-                error: json.required("error", socket_error)?,
+                socket: socket(json),
+                number: json.optional("number", json::small_number).map(Number),
+                on: json.word(
+                    "on",
+                    &[
+                        ("send", Syscall::Send),
+                        ("recv", Syscall::Recv),
+                        ("accept", Syscall::Accept),
+                    ],
+                ),
+                at_ns: time(json, "at_ns"),
+                error: json.object("error", socket_error),
             },
             "accepted" => Self::Accepted {
-                listener: json.required("listener", socket_id)?,
-                socket: json.required("socket", socket_id)?,
-                local: json.required("local", Json::address)?,
-                peer: json.required("peer", Json::address)?,
-                at_ns: json.required("at_ns", time)?,
+                listener: SocketId(json.small_number("listener")),
+                socket: socket(json),
+                local: json.address("local"),
+                peer: json.address("peer"),
+                at_ns: time(json, "at_ns"),
             },
-            "end_of_stream" => Self::EndOfStream {
-                socket: json.required("socket", socket_id)?,
-                at_ns: json.required("at_ns", time)?,
-            },
+            "end_of_stream" => {
+                Self::EndOfStream { socket: socket(json), at_ns: time(json, "at_ns") }
+            }
             "dropped" => Self::Dropped {
-                datagrams: json.required("datagrams", Json::number)?,
-                bytes: json.required("bytes", Json::number)?,
-                aged: json.required("aged", Json::number)?,
-                total: json.required("total", Json::number)?,
+                datagrams: json.number("datagrams"),
+                bytes: json.number("bytes"),
+                aged: json.number("aged"),
+                total: json.number("total"),
             },
             "console" => Self::Console {
-                server: json.required("server", Json::text)?,
-                lines: json.required("lines", |json| json.list(console_line))?,
-                skipped: json.optional("skipped", Json::number)?.unwrap_or_default(),
+                server: json.text("server"),
+                lines: json.list("lines", |value| json::object(value, console_line)),
+                skipped: json.optional("skipped", json::number).unwrap_or_default(),
             },
-            "server" => Self::Server(server_status(json)?),
-            "closing" => Self::Closing { reason: json.required("reason", Json::text)? },
-            unknown => return Err(["unknown event `", unknown, "`"].concat()),
-        })
+            "server" => Self::Server(server_status(json)),
+            "closing" => Self::Closing { reason: json.text("reason") },
+            unknown => return Err(format!("unknown event `{unknown}`")),
+        };
+        json.checked(event)
     }
 }
 
-fn call_id(json: &Json) -> Option<CallId> {
-    json.small_number().map(CallId)
+fn socket(json: &Json) -> SocketId {
+    SocketId(json.small_number("socket"))
 }
 
-fn socket_id(json: &Json) -> Option<SocketId> {
-    json.small_number().map(SocketId)
+fn time(json: &Json, name: &'static str) -> RelayTime {
+    RelayTime::from_nanos(json.number(name))
 }
 
-fn time(json: &Json) -> Option<RelayTime> {
-    json.number().map(RelayTime::from_nanos)
-}
-
-fn limits(json: &Json) -> Result<Limits, String> {
-    Ok(Limits {
-        sockets: json.required("sockets", Json::small_number)?,
-        calls: json.required("calls", Json::small_number)?,
-        payload_bytes_ipv4: json.required("payload_bytes_ipv4", Json::small_number)?,
-        payload_bytes_ipv6: json.required("payload_bytes_ipv6", Json::small_number)?,
-        sends_per_second: json.optional("sends_per_second", Json::small_number)?,
-        queue_bytes: json.required("queue_bytes", Json::small_number)?,
-        queue_age_ms: json.required("queue_age_ms", Json::small_number)?,
-        idle_seconds: json.required("idle_seconds", Json::small_number)?,
-    })
-}
-
-fn server_status(json: &Json) -> Result<ServerStatus, String> {
-    Ok(ServerStatus {
-        server: json.required("server", Json::text)?,
-        transport: json.required("transport", transport)?,
-        address: json.required("address", Json::address)?,
-        buffer_bytes: json.required("buffer_bytes", Json::small_number)?,
-        state: json.required("state", server_state)?,
-        note: json.optional("note", Json::text)?,
-    })
-}
-
-fn console_line(json: &Json) -> Option<ConsoleLine> {
-    Some(ConsoleLine {
-        number: json.required("number", Json::number).ok()?,
-        at_ns: json.required("at_ns", time).ok()?,
-        from: json.required("from", console_source).ok()?,
-        text: json.required("text", Json::text).ok()?,
-    })
-}
-
-fn socket_error(json: &Json) -> Option<SocketError> {
-    Some(SocketError {
-        origin: json.required("origin", origin).ok()?,
-        name: json.required("name", Json::text).ok()?,
-        code: json.optional("code", Json::integer).ok()?,
-        message: json.required("message", Json::text).ok()?,
-        advice: json.optional("advice", Json::text).ok()?,
-    })
-}
-
-fn role(json: &Json) -> Option<Role> {
-    match json.text()?.as_str() {
-        "learner" => Some(Role::Learner),
-        "teacher" => Some(Role::Teacher),
-        _ => None,
+fn limits(json: &Json) -> Limits {
+    Limits {
+        sockets: json.small_number("sockets"),
+        calls: json.small_number("calls"),
+        payload_bytes_ipv4: json.small_number("payload_bytes_ipv4"),
+        payload_bytes_ipv6: json.small_number("payload_bytes_ipv6"),
+        sends_per_second: json.optional("sends_per_second", json::small_number),
+        queue_bytes: json.small_number("queue_bytes"),
+        queue_age_ms: json.small_number("queue_age_ms"),
+        idle_seconds: json.small_number("idle_seconds"),
     }
 }
 
-fn origin(json: &Json) -> Option<Origin> {
-    match json.text()?.as_str() {
-        "system" => Some(Origin::System),
-        "relay" => Some(Origin::Relay),
-        _ => None,
+fn server_status(json: &Json) -> ServerStatus {
+    ServerStatus {
+        server: json.text("server"),
+        transport: json.word("transport", &[("udp", Transport::Udp), ("tcp", Transport::Tcp)]),
+        address: json.address("address"),
+        buffer_bytes: json.small_number("buffer_bytes"),
+        state: json.word(
+            "state",
+            &[
+                ("running", ServerState::Running),
+                ("paused", ServerState::Paused),
+                ("stopped", ServerState::Stopped),
+                ("port_taken", ServerState::PortTaken),
+            ],
+        ),
+        note: json.optional("note", json::text),
     }
 }
 
-fn transport(json: &Json) -> Option<Transport> {
-    match json.text()?.as_str() {
-        "udp" => Some(Transport::Udp),
-        "tcp" => Some(Transport::Tcp),
-        _ => None,
+fn console_line(json: &Json) -> ConsoleLine {
+    ConsoleLine {
+        number: json.number("number"),
+        at_ns: time(json, "at_ns"),
+        from: json
+            .word("from", &[("program", ConsoleSource::Program), ("relay", ConsoleSource::Relay)]),
+        text: json.text("text"),
     }
 }
 
-fn server_state(json: &Json) -> Option<ServerState> {
-    match json.text()?.as_str() {
-        "running" => Some(ServerState::Running),
-        "paused" => Some(ServerState::Paused),
-        "stopped" => Some(ServerState::Stopped),
-        "port_taken" => Some(ServerState::PortTaken),
-        _ => None,
-    }
-}
-
-fn console_source(json: &Json) -> Option<ConsoleSource> {
-    match json.text()?.as_str() {
-        "program" => Some(ConsoleSource::Program),
-        "relay" => Some(ConsoleSource::Relay),
-        _ => None,
-    }
-}
-
-fn syscall(json: &Json) -> Option<Syscall> {
-    match json.text()?.as_str() {
-        "send" => Some(Syscall::Send),
-        "recv" => Some(Syscall::Recv),
-        "accept" => Some(Syscall::Accept),
-        _ => None,
+fn socket_error(json: &Json) -> SocketError {
+    SocketError {
+        origin: json.word("origin", &[("system", Origin::System), ("relay", Origin::Relay)]),
+        name: json.text("name"),
+        code: json.optional("code", json::integer),
+        message: json.text("message"),
+        advice: json.optional("advice", json::text),
     }
 }
 

@@ -5,14 +5,30 @@
 //! relay reads and writes goes by serde's derived code, which would cost the page's wasm more than
 //! all the rest of this crate.
 
-use std::net::SocketAddr;
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A JSON value.
-pub(crate) struct Json(value::Value);
+pub(crate) use value::{Value, integer, number, text};
+
+/// Stands in for an address that is missing, until that is told.
+const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// A JSON object that is being read. Every field is read first and the problems are looked at last,
+/// which is half the code of looking at each.
+pub(crate) struct Json {
+    value: Value,
+    problem: Cell<Option<Problem>>,
+}
+
+#[derive(Clone, Copy)]
+enum Problem {
+    Missing(&'static str),
+    Wrong(&'static str),
+}
 
 #[cfg(not(target_arch = "wasm32"))]
 mod value {
-    pub(super) use serde_json::Value;
+    pub(crate) use serde_json::Value;
 
     pub(super) fn parse(text: &str) -> Result<Value, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
@@ -22,15 +38,15 @@ mod value {
         value.get(name).filter(|field| !field.is_null()).cloned()
     }
 
-    pub(super) fn text(value: &Value) -> Option<String> {
+    pub(crate) fn text(value: &Value) -> Option<String> {
         value.as_str().map(str::to_owned)
     }
 
-    pub(super) fn number(value: &Value) -> Option<u64> {
+    pub(crate) fn number(value: &Value) -> Option<u64> {
         value.as_u64()
     }
 
-    pub(super) fn integer(value: &Value) -> Option<i32> {
+    pub(crate) fn integer(value: &Value) -> Option<i32> {
         value.as_i64()?.try_into().ok()
     }
 
@@ -44,7 +60,7 @@ mod value {
     use js_sys::{Array, JSON, Reflect};
     use wasm_bindgen::{JsCast, JsValue};
 
-    pub(super) type Value = JsValue;
+    pub(crate) type Value = JsValue;
 
     /// 2⁵³: above it a JavaScript number does not hold every whole number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -61,7 +77,7 @@ mod value {
         (!field.is_null() && !field.is_undefined()).then_some(field)
     }
 
-    pub(super) fn text(value: &Value) -> Option<String> {
+    pub(crate) fn text(value: &Value) -> Option<String> {
         value.as_string()
     }
 
@@ -70,7 +86,7 @@ mod value {
         clippy::cast_sign_loss,
         reason = "checked to be a whole number in range"
     )]
-    pub(super) fn number(value: &Value) -> Option<u64> {
+    pub(crate) fn number(value: &Value) -> Option<u64> {
         let number = value.as_f64()?;
         let whole = number as u64;
         let is_exact = (0.0..=EXACT).contains(&number) && number - number.trunc() == 0.0;
@@ -78,7 +94,7 @@ mod value {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "compared with what it came from")]
-    pub(super) fn integer(value: &Value) -> Option<i32> {
+    pub(crate) fn integer(value: &Value) -> Option<i32> {
         let number = value.as_f64()?;
         let integer = number as i32;
         (f64::from(integer) - number == 0.0).then_some(integer)
@@ -91,55 +107,116 @@ mod value {
 
 impl Json {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        value::parse(text).map(Self)
+        value::parse(text).map(|value| Self { value, problem: Cell::new(None) })
+    }
+
+    /// `whole`, unless one of the fields it was made of was missing or of another type.
+    pub(crate) fn checked<T>(&self, whole: T) -> Result<T, String> {
+        match self.problem.get() {
+            None => Ok(whole),
+            Some(Problem::Missing(name)) => Err(format!("missing field `{name}`")),
+            Some(Problem::Wrong(name)) => Err(format!("field `{name}` is not what it should be")),
+        }
     }
 
     /// The field `name`, read by `read`; none when it is missing or null.
     pub(crate) fn optional<T>(
         &self,
-        name: &str,
-        read: fn(&Self) -> Option<T>,
-    ) -> Result<Option<T>, String> {
-        let Some(field) = value::field(&self.0, name) else { return Ok(None) };
-        match read(&Self(field)) {
-            None => Err(["field `", name, "` is not what it should be"].concat()),
-            found => Ok(found),
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let found = read(&value::field(&self.value, name)?);
+        if found.is_none() {
+            self.note(Problem::Wrong(name));
         }
+        found
     }
 
-    /// The same, for a field that must be there.
-    pub(crate) fn required<T>(
+    /// The same, for a field that must be there; the type's default stands in when it is not.
+    pub(crate) fn required<T: Default>(
         &self,
-        name: &str,
-        read: fn(&Self) -> Option<T>,
-    ) -> Result<T, String> {
-        self.optional(name, read)?.ok_or_else(|| ["missing field `", name, "`"].concat())
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> T {
+        let found = self.optional(name, read);
+        if found.is_none() {
+            self.note(Problem::Missing(name));
+        }
+        found.unwrap_or_default()
     }
 
-    pub(crate) fn text(&self) -> Option<String> {
-        value::text(&self.0)
+    pub(crate) fn text(&self, name: &'static str) -> String {
+        self.required(name, value::text)
     }
 
-    pub(crate) fn number(&self) -> Option<u64> {
-        value::number(&self.0)
+    pub(crate) fn number(&self, name: &'static str) -> u64 {
+        self.required(name, value::number)
     }
 
-    pub(crate) fn integer(&self) -> Option<i32> {
-        value::integer(&self.0)
+    pub(crate) fn small_number(&self, name: &'static str) -> u32 {
+        self.required(name, small_number)
     }
 
-    pub(crate) fn small_number(&self) -> Option<u32> {
-        self.number().and_then(|number| u32::try_from(number).ok())
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> T {
+        let text = self.text(name);
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            self.note(Problem::Wrong(name));
+        }
+        found.map_or(words[0].1, |(_, meaning)| *meaning)
     }
 
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.text()?.parse().ok()
+    pub(crate) fn address(&self, name: &'static str) -> SocketAddr {
+        self.required(name, |value| address(value).map(Some)).unwrap_or(NO_ADDRESS)
     }
 
-    /// Every element, read by `read`; none when one of them cannot be.
-    pub(crate) fn list<T>(&self, read: fn(&Self) -> Option<T>) -> Option<Vec<T>> {
-        value::list(&self.0)?.into_iter().map(|element| read(&Self(element))).collect()
+    /// Every element of a list, read by `read`.
+    pub(crate) fn list<T>(&self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        self.required(name, |value| elements(value, read))
     }
+
+    /// The object in the field `name`, read by `read`, whose problems are this one's too.
+    pub(crate) fn object<T>(&self, name: &'static str, read: impl FnOnce(&Self) -> T) -> T {
+        let value = value::field(&self.value, name);
+        if value.is_none() {
+            self.note(Problem::Missing(name));
+        }
+        let inner = Self { value: value.unwrap_or_default(), problem: Cell::new(None) };
+        let read = read(&inner);
+        if let Some(problem) = inner.problem.get() {
+            self.note(problem);
+        }
+        read
+    }
+
+    /// The first problem is the one that is told.
+    fn note(&self, problem: Problem) {
+        self.problem.set(self.problem.get().or(Some(problem)));
+    }
+}
+
+/// Reads a value as an object of its own.
+pub(crate) fn object<T>(value: &Value, read: impl FnOnce(&Json) -> T) -> Option<T> {
+    let json = Json { value: value.clone(), problem: Cell::new(None) };
+    let whole = read(&json);
+    json.checked(whole).ok()
+}
+
+pub(crate) fn small_number(value: &Value) -> Option<u32> {
+    value::number(value)?.try_into().ok()
+}
+
+pub(crate) fn address(value: &Value) -> Option<SocketAddr> {
+    value::text(value)?.parse().ok()
+}
+
+pub(crate) fn elements<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    for element in value::list(value)? {
+        all.push(read(&element)?);
+    }
+    Some(all)
 }
 
 /// Writes one JSON object, field by field.

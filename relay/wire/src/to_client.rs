@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use serde::Serialize;
 
 use crate::{CallId, DecodeError, Message, Number, RelayTime, SocketError, SocketId, address};
@@ -337,7 +337,7 @@ impl ToClient {
 impl Datagram {
     fn encode(&self) -> Bytes {
         let source = self.source;
-        let mut out = BytesMut::with_capacity(DATAGRAM_HEADER_BYTES + 22 + self.payload.len());
+        let mut out = Vec::with_capacity(DATAGRAM_HEADER_BYTES + 22 + self.payload.len());
         out.put_u8(match self.transport {
             Transport::Udp => TYPE_DATAGRAM,
             Transport::Tcp => TYPE_STREAM,
@@ -349,7 +349,7 @@ impl Datagram {
         out.put_u32(self.size);
         address::put(&mut out, Some(source));
         out.put_slice(&self.payload);
-        out.freeze()
+        out.into()
     }
 
     fn decode(transport: Transport, mut bytes: Bytes) -> Result<Self, DecodeError> {
@@ -374,14 +374,14 @@ impl Datagram {
 
 impl Sent {
     fn encode(self) -> Bytes {
-        let mut out = BytesMut::with_capacity(SENT_BYTES);
+        let mut out = Vec::with_capacity(SENT_BYTES);
         out.put_u8(TYPE_SENT);
         out.put_slice(&[0; 3]);
         out.put_u32(self.socket.0);
         out.put_u64(self.sent_at.as_nanos());
         out.put_u32(self.number.0);
         out.put_u32(self.bytes);
-        out.freeze()
+        out.into()
     }
 
     fn decode(bytes: &mut Bytes) -> Result<Self, DecodeError> {

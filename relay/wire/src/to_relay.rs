@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::{CallId, DecodeError, Message, Number, SocketId, address};
@@ -306,7 +306,7 @@ impl ToRelay {
 impl Send {
     fn encode(&self) -> Bytes {
         let family = address::family_of(self.destination);
-        let mut out = BytesMut::with_capacity(SEND_HEADER_BYTES + 22 + self.payload.len());
+        let mut out = Vec::with_capacity(SEND_HEADER_BYTES + 22 + self.payload.len());
         out.put_u8(TYPE_SEND);
         out.put_u8(family);
         out.put_u8(if self.report { FLAG_REPORT } else { 0 });
@@ -315,7 +315,7 @@ impl Send {
         out.put_u32(self.number.0);
         address::put(&mut out, self.destination);
         out.put_slice(&self.payload);
-        out.freeze()
+        out.into()
     }
 
     fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {

@@ -102,7 +102,7 @@ impl Compose {
     /// The parts between counters, each with the position of its first character.
     fn pieces(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut at = 0;
-        self.typed.split(COUNTER).map(move |piece| {
+        text::split(&self.typed, COUNTER).map(move |piece| {
             let start = at;
             at += piece.chars().count() + COUNTER.len();
             (start, piece)
@@ -121,12 +121,12 @@ impl Compose {
                 Notation::Hex => {
                     let pieces: Vec<String> =
                         pieces.map(|piece| text::hex(piece, usize::MAX)).collect();
-                    Ok(pieces.join(" {n} ").trim().to_owned())
+                    Ok(text::join(pieces, " {n} ").trim().to_owned())
                 }
                 Notation::Text => {
                     let pieces: Vec<&str> =
                         pieces.map(|piece| as_text(piece)).collect::<Result<_, _>>()?;
-                    Ok(pieces.join(COUNTER))
+                    Ok(text::join(pieces, COUNTER))
                 }
             }
         });
@@ -191,7 +191,7 @@ fn as_text(bytes: &[u8]) -> Result<&str, String> {
             "A text field cannot hold the byte 0d (carriage return). It stays as hex.".to_owned()
         );
     }
-    if decoded.contains(COUNTER) {
+    if text::contains(decoded, COUNTER) {
         return Err("As text, the bytes 7b 6e 7d would become the counter {n}. They stay as hex."
             .to_owned());
     }

@@ -15,7 +15,7 @@ use super::{outcome, text};
 /// How long an unread message may hold back the verdict that no reply came.
 const UNREAD_PATIENCE: Duration = Duration::from_secs(1);
 /// Verdicts in one go before the page is given back.
-const VERDICTS: u32 = 1_000;
+const VERDICTS: u32 = 250;
 
 /// What a send counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

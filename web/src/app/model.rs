@@ -12,7 +12,7 @@ use super::consoles::Consoles;
 use super::exchange::Sends;
 use super::form::{Choice, Errors, Field, Form, Settings, SocketKind};
 use super::log::{Log, Made, Row, What};
-use super::runs::{Headline, Run};
+use super::runs::{Headline, Run, SLICE};
 use super::session::{Banner, Carrier, Session};
 use super::sockets::Socket;
 use super::target::{self, Host};
@@ -106,6 +106,8 @@ pub struct Model {
     pub(super) undecoded: u64,
     pub(super) marked_sent: bool,
     pub(super) marked_reply: bool,
+    /// Sends that may still be made before the next frame.
+    pub(super) slice: u32,
     wake: Option<Duration>,
 }
 
@@ -139,6 +141,7 @@ impl Model {
                 self.buffered = buffered;
                 self.unread = unread;
                 self.wake = None;
+                self.slice = SLICE;
             }
             Event::Overrun(messages) => {
                 self.totals.dropped = self.totals.dropped.saturating_add(messages);

@@ -15,8 +15,8 @@ use super::model::{Answering, Model};
 use super::session::Carrier;
 use super::{Effect, text};
 
-/// Sends in one go before the page is given back: some milliseconds of work, and few enough that a
-/// server's receive buffer of the usual 208 KiB holds them.
+/// Sends between two frames: some milliseconds of work, and few enough that a server's receive
+/// buffer of the usual 208 KiB holds several such bursts.
 pub(super) const SLICE: u32 = 64;
 /// Bytes on their way to the relay above which sends wait.
 pub(super) const BUFFERED_LIMIT: usize = 1024 * 1024;
@@ -189,6 +189,7 @@ impl Model {
             reply: None,
             sent_at: self.now,
         });
+        self.slice = SLICE;
         self.headline = Headline::Run;
         self.announcement.clear();
     }
@@ -218,13 +219,12 @@ impl Model {
             let to = answer.to;
             self.send_one(answer.socket, to, answer.payload, run);
         }
-        let mut slice = SLICE;
-        while slice > 0 && self.has_room() && !self.is_held_by_a_call() {
+        while self.slice > 0 && self.has_room() && !self.is_held_by_a_call() {
             let Some(run) = self.run.as_mut().filter(|run| run.is_active) else { return };
             if run.next_at > self.now {
                 return;
             }
-            slice -= 1;
+            self.slice -= 1;
             run.made += 1;
             run.is_active = run.made < run.settings.times;
             run.next_at = (run.next_at + run.pace).max(self.now.saturating_sub(BEHIND_LIMIT));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::{RelayTime, Role, ServerState, ServerStatus, Welcome};
 
 use super::clock::RelayClock;
+use super::text;
 
 /// The wait before the first new try; each further one doubles it.
 pub const BACK_OFF: Duration = Duration::from_millis(500);
@@ -100,7 +101,7 @@ impl Session {
     pub fn lost(&mut self, now: Duration) {
         let wait = BACK_OFF.saturating_mul(1 << self.attempts.min(16)).min(BACK_OFF_LIMIT);
         self.attempts = self.attempts.saturating_add(1);
-        let quarter = u64::try_from(wait.as_millis() / 4).unwrap_or(1).max(1);
+        let quarter = (text::millis(wait) / 4).max(1);
         let jitter = Duration::from_millis(self.draw() % quarter);
         self.carrier = Carrier::Lost(now + wait + jitter);
         for server in &mut self.servers {

@@ -292,6 +292,8 @@ impl Model {
     /// A call has succeeded.
     pub(super) fn done(&mut self, call: u32, local: Option<SocketAddr>, addresses: &[SocketAddr]) {
         let Some(pending) = self.answered(call) else { return };
+        // Port 0 is no address: a socket whose first send was refused has none yet.
+        let local = local.filter(|local| local.port() != 0);
         if let Some(row) = pending.row {
             let done = sentence(&pending.made, true);
             self.log.change(row, |row| {
@@ -302,6 +304,7 @@ impl Model {
         let mut has_name = None;
         if let Some(socket) = self.socket.as_mut().filter(|it| Some(it.id) == pending.socket) {
             socket.local = local.or(socket.local);
+            socket.is_named &= pending.made != Made::Name || local.is_some();
             has_name = local;
             if socket.waits_for == Some(call) {
                 socket.waits_for = None;

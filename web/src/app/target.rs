@@ -44,7 +44,7 @@ pub fn parse_host(typed: &str) -> Result<Host, String> {
             return Ok(Host::Name(bare.to_owned()));
         }
     }
-    if let Some((scheme, _)) = host.split_once("://") {
+    if let Some((scheme, _)) = super::text::cut(host, "://") {
         return Err(format!("Leave out “{scheme}://”: a socket takes a host and a port, no URL."));
     }
     if let Some((name, port)) = host.rsplit_once(':')
@@ -71,7 +71,7 @@ pub fn parse_host(typed: &str) -> Result<Host, String> {
         super::text::push_visible(&mut shown, c);
         return Err(format!("“{shown}” at position {} cannot stand in a host name.", at + 1));
     }
-    if host.starts_with('.') || host.contains("..") {
+    if host.starts_with('.') || super::text::contains(host, "..") {
         return Err(format!("“{host}” has an empty part between dots."));
     }
     Ok(Host::Name(host.to_owned()))

@@ -132,9 +132,44 @@ pub fn hex_dump(bytes: &[u8]) -> String {
     out
 }
 
-/// Lower case, each character for itself: what two sides of a search need to agree.
-pub fn lowercase(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+/// `text` before and after the first `mark`. The standard library's own search, with its panics and
+/// the tables they print by, would add some ten kilobytes to the page.
+pub fn cut<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let at = text.as_bytes().windows(mark.len().max(1)).position(|at| at == mark.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + mark.len()..)?))
+}
+
+/// Whether `part` stands in `text`.
+pub fn contains(text: &str, part: &str) -> bool {
+    part.is_empty() || cut(text, part).is_some()
+}
+
+/// The parts of `text` between marks.
+pub fn split<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let here = rest?;
+        let Some((before, after)) = cut(here, mark) else { return rest.take() };
+        rest = Some(after);
+        Some(before)
+    })
+}
+
+/// The parts one after the other, with `between` between them.
+pub fn join<T: AsRef<str>>(parts: impl IntoIterator<Item = T>, between: &str) -> String {
+    let mut out = String::new();
+    for (at, part) in parts.into_iter().enumerate() {
+        if at > 0 {
+            out.push_str(between);
+        }
+        out.push_str(part.as_ref());
+    }
+    out
+}
+
+/// Whole milliseconds.
+pub fn millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_millis().into())
 }
 
 /// Digits in groups of three.

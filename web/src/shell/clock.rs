@@ -26,7 +26,7 @@ pub(crate) fn wall() -> WallClock {
         + whole(date.get_seconds()))
         * 1_000
         + whole(date.get_milliseconds());
-    let gone = u64::try_from(now().as_millis()).unwrap_or(0) % DAY_MS;
+    let gone = crate::app::text::millis(now()) % DAY_MS;
     WallClock { midnight_ms: (of_day + DAY_MS - gone) % DAY_MS }
 }
 

@@ -171,7 +171,8 @@ impl App {
             self.request_frame();
             return;
         }
-        let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX).saturating_add(1);
+        let ms =
+            i32::try_from(crate::app::text::millis(wait)).unwrap_or(i32::MAX).saturating_add(1);
         if let Some(on_wake) = self.on_wake.borrow().as_ref() {
             let function = on_wake.as_ref().unchecked_ref();
             let timer =

@@ -247,7 +247,7 @@ fn a_refused_target_is_told_beside_the_field_with_what_would_permit_it() {
     page.event(Event::Target(Choice::Other));
     page.typed(Field::Host, "192.0.2.7");
     page.typed(Field::Port, "53");
-    let send = page.send_once();
+    let send = page.send_once_from("0.0.0.0:0");
     let error = SocketError::relay("NOT_PERMITTED", "192.0.2.7:53 is not permitted")
         .with_advice("--allow 192.0.2.7:53 would permit it");
     page.hear_event(wire::Event::Error {
@@ -262,6 +262,11 @@ fn a_refused_target_is_told_beside_the_field_with_what_would_permit_it() {
     assert_eq!(page.view().log.counts.errors, 1);
     page.typed(Field::Port, "54");
     assert_eq!(page.error(Field::Host), None);
+    page.event(Event::Send);
+    let calls = page.calls();
+    let [name] = &calls[..] else { panic!("the socket's name is asked for again: {calls:?}") };
+    page.done_at(name, Some(address("0.0.0.0:53122")));
+    assert_eq!(page.view().fields.socket, "socket 0.0.0.0:53122");
 }
 
 #[test]

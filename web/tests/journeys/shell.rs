@@ -207,10 +207,6 @@ impl Shell {
         std::mem::take(&mut self.said)
     }
 
-    pub(crate) fn done(&mut self, call: &Call) {
-        self.done_at(call, None);
-    }
-
     pub(crate) fn done_at(&mut self, call: &Call, local: Option<SocketAddr>) {
         self.hear_event(wire::Event::Done {
             call: call.id(),
@@ -290,16 +286,20 @@ impl Shell {
 
     /// Presses Send, lets the relay take the one datagram, and gives it back.
     pub(crate) fn send_once(&mut self) -> wire::Send {
+        self.send_once_from("0.0.0.0:53122")
+    }
+
+    /// The same, from a socket whose own address is said to be `local`.
+    pub(crate) fn send_once_from(&mut self, local: &str) -> wire::Send {
         self.event(Event::Send);
-        let calls = self.calls();
-        for call in &calls {
-            self.done(call);
+        for call in self.calls() {
+            let is_name = matches!(call, Call::Getsockname { .. });
+            self.done_at(&call, is_name.then(|| address(local)));
         }
         let mut sends = self.sends();
         assert_eq!(sends.len(), 1, "one press, one datagram");
         let send = sends.remove(0);
         self.report(&send);
-        self.calls();
         send
     }
 

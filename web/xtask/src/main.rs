@@ -5,6 +5,7 @@ mod measure;
 mod needs;
 mod page;
 mod relay;
+mod shorten;
 mod steps;
 
 use std::env;

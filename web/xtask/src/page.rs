@@ -14,6 +14,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::cargo::{self, Workspace};
 use crate::needs;
+use crate::shorten::shorten;
 
 /// The package and library in `web/`, and so the stem of the generated files.
 const WEB: &str = "web";
@@ -51,10 +52,19 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Page> {
         .remove_producers_section(true)
         .generate(&staging)
         .with_context(|| format!("wasm-bindgen refuses {}", input.display()))?;
+    shorten_in(&staging).context("the names that glue and wasm share could not be shortened")?;
 
     let pkg = workspace.root.join("www").join("pkg");
     mirror(&staging, &pkg).with_context(|| format!("cannot renew {}", pkg.display()))?;
     Ok(Page { glue: pkg.join("web.js"), wasm: pkg.join("web_bg.wasm") })
+}
+
+fn shorten_in(staging: &Path) -> anyhow::Result<()> {
+    let (wasm, glue) = (staging.join("web_bg.wasm"), staging.join("web.js"));
+    let (short_wasm, short_glue) = shorten(&fs::read(&wasm)?, &fs::read_to_string(&glue)?)?;
+    fs::write(&wasm, short_wasm)?;
+    fs::write(&glue, short_glue)?;
+    Ok(())
 }
 
 impl Page {

@@ -57,7 +57,7 @@ fn expression(message: &Template) -> String {
             terms.push(literal(piece));
         }
     }
-    terms.join(" + ")
+    text::join(terms, " + ")
 }
 
 fn opening(out: &mut Lines, settings: &Settings) {
@@ -82,7 +82,7 @@ fn sends(out: &mut Lines, settings: &Settings, call: &str) {
     } else {
         "message".to_owned()
     };
-    let call = call.replace("MESSAGE", &payload);
+    let call = text::join(text::split(call, "MESSAGE"), &payload);
     if settings.times == 1 {
         if settings.message.has_counter() {
             out.line("n = 1");
@@ -190,7 +190,7 @@ fn answer(out: &mut Lines, settings: &Settings, call: &str) {
             expression(&settings.message)
         }
     };
-    out.line(&call.replace("ANSWER", &answer));
+    out.line(&text::join(text::split(call, "ANSWER"), &answer));
 }
 
 fn counts_answers(settings: &Settings) -> bool {

@@ -3,6 +3,7 @@
 use super::{Lines, is_ipv6, literal};
 use crate::app::compose::{Notation, Template};
 use crate::app::form::{AnswerMode, Settings, SocketKind};
+use crate::app::text;
 
 /// A complete Rust program that does what the page does with these settings.
 pub fn program(settings: &Settings) -> String {
@@ -35,7 +36,7 @@ fn target(settings: &Settings) -> String {
 fn timeout(settings: &Settings) -> String {
     match settings.timeout {
         None => "None".to_owned(),
-        Some(timeout) => format!("Some(Duration::from_millis({}))", timeout.as_millis()),
+        Some(timeout) => format!("Some(Duration::from_millis({}))", text::millis(timeout)),
     }
 }
 
@@ -67,7 +68,7 @@ fn expression(message: &Template) -> String {
     {
         "n.to_be_bytes().as_slice()".clone_into(first);
     }
-    format!("&[{}].concat()", terms.join(", "))
+    format!("&[{}].concat()", text::join(terms, ", "))
 }
 
 fn has_gap(settings: &Settings) -> bool {
@@ -98,7 +99,7 @@ fn close(out: &mut Lines) {
 }
 
 fn sends(out: &mut Lines, settings: &Settings, call: &str) {
-    let call = call.replace("MESSAGE", &expression(&settings.message));
+    let call = text::join(text::split(call, "MESSAGE"), &expression(&settings.message));
     if settings.times == 1 {
         if settings.message.has_counter() {
             out.line("let n = 1u32;");
@@ -111,7 +112,7 @@ fn sends(out: &mut Lines, settings: &Settings, call: &str) {
     out.line(&call);
     if has_gap(settings) {
         out.block(&format!("if n < {} {{", settings.times));
-        let gap = settings.gap.as_millis();
+        let gap = text::millis(settings.gap);
         out.line(&format!("std::thread::sleep(Duration::from_millis({gap}));"));
         close(out);
     }
@@ -233,7 +234,7 @@ fn answer(out: &mut Lines, settings: &Settings, call: &str) {
             expression(&settings.message)
         }
     };
-    out.line(&call.replace("ANSWER", &answer));
+    out.line(&text::join(text::split(call, "ANSWER"), &answer));
 }
 
 fn server_state(out: &mut Lines, settings: &Settings) {

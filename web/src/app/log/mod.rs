@@ -158,7 +158,7 @@ impl Log {
 
     /// Sets the text that rows must contain.
     pub fn filter_text(&mut self, typed: &str) {
-        self.filter.needle = text::lowercase(typed.trim());
+        self.filter.needle = typed.trim().to_ascii_lowercase();
         self.rescan();
     }
 
@@ -205,7 +205,7 @@ impl Log {
             self.filter.kind.is_none_or(|kind| kind == row.kind())
                 && (self.filter.needle.is_empty() || {
                     row.haystack(self.as_hex, &mut scratch);
-                    scratch.contains(&self.filter.needle)
+                    text::contains(&scratch, &self.filter.needle)
                 })
         });
         self.scratch = scratch;

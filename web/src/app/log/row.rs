@@ -381,10 +381,6 @@ impl Row {
             out.push('\n');
             out.push_str(&error.name);
         }
-        if out.is_ascii() {
-            out.make_ascii_lowercase();
-        } else {
-            *out = text::lowercase(out);
-        }
+        out.make_ascii_lowercase();
     }
 }

@@ -5,6 +5,7 @@ use wire::{ServerAction, ServerState};
 use super::{CallView, ConsoleView, listening_at, server_name, transport_word};
 use crate::app::model::Model;
 use crate::app::session::state_word;
+use crate::app::sockets::Caller;
 use crate::app::{Copied, text};
 
 /// Callers listed at once.
@@ -88,11 +89,14 @@ fn call_view(model: &Model) -> CallView {
     } else {
         "Press Listen: then this page is the server, and the commands that call it stand here."
     };
-    let mut callers: Vec<_> =
-        model.socket.as_ref().map(|socket| socket.callers.iter().collect()).unwrap_or_default();
-    callers.sort_by_key(|caller| std::cmp::Reverse(caller.heard));
+    let mut callers: Vec<&Caller> = Vec::with_capacity(CALLERS_SHOWN + 1);
+    for caller in model.socket.iter().flat_map(|socket| &socket.callers) {
+        let later = callers.iter().take_while(|other| other.heard >= caller.heard).count();
+        callers.insert(later, caller);
+        callers.truncate(CALLERS_SHOWN);
+    }
     let is_stream = model.form.kind.is_stream();
-    let callers = callers.iter().take(CALLERS_SHOWN).map(|caller| {
+    let callers = callers.iter().map(|caller| {
         let received = if is_stream {
             text::plural(caller.received, "recv", "recvs")
         } else {

@@ -283,7 +283,7 @@ fn header(model: &Model, now: Duration) -> Header {
         }
         Carrier::Ready => ("connected", "connected".to_owned(), String::new()),
         Carrier::Lost(again) => {
-            let seconds = again.saturating_sub(now).as_millis().div_ceil(1_000);
+            let seconds = text::millis(again.saturating_sub(now)).div_ceil(1_000);
             ("lost", format!("lost, again in {seconds} s"), format!("Next try in {seconds} s."))
         }
     };
@@ -301,7 +301,7 @@ fn header(model: &Model, now: Duration) -> Header {
             text::harmless(&welcome.relay),
             text::harmless(&welcome.os),
             text::harmless(&welcome.session),
-            permitted.join(", ")
+            text::join(permitted, ", ")
         )
     });
     Header {

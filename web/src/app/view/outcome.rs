@@ -137,7 +137,7 @@ fn single(model: &Model, run: &Run, now: Duration) -> OutcomeView {
                 Some(timeout) => {
                     let left = timeout.saturating_sub(gone);
                     view.title = format!("waiting… {} left", text::seconds_left(left));
-                    let thousandths = left.as_millis() * 1_000 / timeout.as_millis().max(1);
+                    let thousandths = text::millis(left) * 1_000 / text::millis(timeout).max(1);
                     view.left = Some(u32::try_from(thousandths).unwrap_or(1_000).min(1_000));
                 }
                 None => view.title = format!("waiting… {} so far", text::seconds_left(gone)),

@@ -85,7 +85,7 @@ pub(super) fn path(model: &Model, outcome: &OutcomeView) -> PathView {
             Carrier::Idle | Carrier::Connecting(_) => "connecting…".to_owned(),
             Carrier::Ready => "connected".to_owned(),
             Carrier::Lost(again) => {
-                let seconds = again.saturating_sub(model.now).as_millis().div_ceil(1_000);
+                let seconds = text::millis(again.saturating_sub(model.now)).div_ceil(1_000);
                 format!("lost, reconnecting in {seconds} s")
             }
         },
