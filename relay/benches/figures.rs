@@ -7,6 +7,7 @@ mod browser;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -30,6 +31,9 @@ async fn main() {
     loads().await;
     burst().await;
     memory();
+    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+        screenshots(Path::new(&folder)).await;
+    }
     println!();
     println!("Measured on {}, release build, Chromium headless.", machine());
 }
@@ -84,7 +88,7 @@ async fn loads() {
             .await;
         let time =
             |name: &str| format!("return performance.getEntriesByName('{name}')[0].startTime");
-        let mut read = async |name: &str| -> f64 {
+        let read = async |name: &str| -> f64 {
             browser.run(&time(name)).await.as_f64().expect("a mark has a time")
         };
         times.push((
@@ -150,6 +154,34 @@ async fn burst() {
         "none",
     );
     row("longest time between two frames in that burst", &format!("{frame:.0} ms"), "");
+}
+
+/// The page as the README shows it, after a reply, after silence and as a server.
+async fn screenshots(folder: &Path) {
+    std::fs::create_dir_all(folder).expect("the folder for screenshots can be made");
+    let relay = Relay::start(&["--log", "error"]);
+    let browser = Browser::start().await;
+    browser.open(&relay).await;
+    browser.click("send").await;
+    browser.until_outcome("reply").await;
+    for (name, width, height, phone, theme) in [
+        ("reply-light", 1280, 720, false, "theme-light"),
+        ("reply-dark", 1920, 1080, false, "theme-dark"),
+        ("phone-dark", 390, 844, true, "theme-dark"),
+    ] {
+        browser.size(width, height, phone).await;
+        browser.click_label(theme).await;
+        browser.run("window.scrollTo(0, 0)").await;
+        browser.save(&folder.join(name).with_extension("png")).await;
+    }
+    browser.size(1280, 720, false).await;
+    browser.click_label("theme-light").await;
+    browser.click("console-pause").await;
+    browser.until_text("console-state", "paused").await;
+    browser.click("send").await;
+    browser.until_outcome("timeout").await;
+    browser.run("window.scrollTo(0, 0)").await;
+    browser.save(&folder.join("no-reply.png")).await;
 }
 
 fn memory() {

@@ -643,7 +643,7 @@ impl Shelf {
         match request.state {
             State::Waiting => self.waiting.insert(age),
             State::GivenUp { .. } => {
-                self.given_up.insert((request.deadline.unwrap_or_default(), age))
+                self.given_up.insert((request.deadline.unwrap_or_default(), age));
             }
             State::Answered => self.answered.insert(age),
         }
@@ -653,7 +653,7 @@ impl Shelf {
         match request.state {
             State::Waiting => self.waiting.remove(age),
             State::GivenUp { .. } => {
-                self.given_up.remove(&(request.deadline.unwrap_or_default(), age))
+                self.given_up.remove(&(request.deadline.unwrap_or_default(), age));
             }
             State::Answered => self.answered.remove(age),
         }

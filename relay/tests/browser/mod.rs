@@ -2,7 +2,8 @@
 //! knows what is being tested.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,31 +12,31 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::Pid;
 use serde_json::{Value, json};
 use url::Url;
 
 /// How long a condition may take to come true, on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Attempts to start a driver.
 const DRIVER_STARTS: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A relay of its own, on ports that were free.
-pub struct Relay {
+pub(crate) struct Relay {
     child: Child,
-    output: Arc<Mutex<String>>,
     /// Where its page is.
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Relay {
     /// Starts one with further arguments.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_at("127.0.0.1:0", arguments)
     }
 
     /// Starts one that listens at `listen`.
-    pub fn start_at(listen: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start_at(listen: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
             .args(["--listen", listen])
             .args(arguments)
@@ -50,21 +51,16 @@ impl Relay {
             let (url, _) = rest.split_once('\n')?;
             Some(url.trim().to_owned())
         });
-        Self { child, output, url }
+        Self { child, url }
     }
 
     /// The authority it serves under.
-    pub fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
 
-    /// What it has printed.
-    pub fn printed(&self) -> String {
-        self.output.lock().expect("no reader panicked").clone()
-    }
-
     /// Its process.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -88,7 +84,7 @@ fn follow(stream: ChildStdout, into: Arc<Mutex<String>>) {
 }
 
 /// Looks until `what` is there.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -100,16 +96,19 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Chromium, driven by its own driver.
-pub struct Browser {
+pub(crate) struct Browser {
     driver: Child,
-    /// The WebDriver client.
-    pub client: Client,
+    chromium: Option<Pid>,
+    /// Kept, so that the driver's words have somewhere to go.
+    _output: Lines<BufReader<ChildStdout>>,
+    /// The client of the driver.
+    pub(crate) client: Client,
 }
 
 impl Browser {
     /// Starts a fresh one, without a profile.
-    pub async fn start() -> Self {
-        let (driver, port) = start_driver();
+    pub(crate) async fn start() -> Self {
+        let (driver, port, output) = start_driver();
         let mut options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -130,18 +129,22 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts; `cargo xtask test` installs what the tests need");
-        Self { driver, client }
+        let chromium = client
+            .capabilities()
+            .and_then(|capabilities| capabilities.get("goog:processID")?.as_i64())
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Self { driver, chromium, _output: output, client }
     }
 
     /// Opens the page of `relay` and waits until it is connected.
-    pub async fn open(&self, relay: &Relay) {
+    pub(crate) async fn open(&self, relay: &Relay) {
         self.size(1280, 720, false).await;
         self.client.goto(&relay.url).await.expect("the page loads");
         self.until_connected().await;
     }
 
     /// Waits until the page says that it is connected to its relay.
-    pub async fn until_connected(&self) {
+    pub(crate) async fn until_connected(&self) {
         self.until(
             "the page is connected",
             "return document.getElementById('connection-state').dataset.state === 'connected'",
@@ -150,30 +153,42 @@ impl Browser {
     }
 
     /// Sets what the page sees of its screen.
-    pub async fn size(&self, width: u32, height: u32, phone: bool) {
+    pub(crate) async fn size(&self, width: u32, height: u32, phone: bool) {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone,
         });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
-    /// Calls a method of the DevTools protocol.
-    pub async fn devtools(&self, method: &'static str, parameters: Value) -> Value {
+    /// Calls a method of the browser's own protocol for developers.
+    pub(crate) async fn devtools(&self, method: &'static str, parameters: Value) -> Value {
         self.client
             .issue_cmd(DevTools { method, parameters })
             .await
             .unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
+    /// Saves what the page shows, once what moves has come to rest.
+    pub(crate) async fn save(&self, path: &Path) {
+        self.until(
+            "nothing moves",
+            "return document.getAnimations().every(it => it.playState !== 'running' \
+                 || it.effect.getTiming().iterations === Infinity)",
+        )
+        .await;
+        let picture = self.client.screenshot().await.expect("a screenshot");
+        std::fs::write(path, picture).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
     /// What the browser's console has said since last asked: errors and refused resources too.
-    pub async fn console(&self) -> Vec<String> {
+    pub(crate) async fn console(&self) -> Vec<String> {
         let log = self.client.issue_cmd(ConsoleLog).await.expect("the driver keeps a log");
         let entries = log.as_array().cloned().unwrap_or_default();
         entries.iter().filter_map(|entry| entry["message"].as_str().map(str::to_owned)).collect()
     }
 
     /// Runs a script in the page.
-    pub async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.client
             .execute(script, Vec::new())
             .await
@@ -181,7 +196,7 @@ impl Browser {
     }
 
     /// Waits until a script returns true.
-    pub async fn until(&self, what: &str, script: &str) {
+    pub(crate) async fn until(&self, what: &str, script: &str) {
         let began = Instant::now();
         while self.run(script).await != json!(true) {
             if began.elapsed() > PATIENCE {
@@ -193,19 +208,19 @@ impl Browser {
     }
 
     /// Waits until what was done is drawn: two frames.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let frames = "const done = arguments[0]; \
                       requestAnimationFrame(() => requestAnimationFrame(() => done(true)));";
         self.client.execute_async(frames, Vec::new()).await.expect("the page draws");
     }
 
     /// The text that a person sees in an element.
-    pub async fn text(&self, id: &str) -> String {
+    pub(crate) async fn text(&self, id: &str) -> String {
         self.element(id).await.text().await.expect("it has text")
     }
 
     /// Waits until the element's visible text contains `part`.
-    pub async fn until_text(&self, id: &str, part: &str) {
+    pub(crate) async fn until_text(&self, id: &str, part: &str) {
         let script = format!(
             "return document.getElementById({}).innerText.includes({})",
             json!(id),
@@ -215,7 +230,7 @@ impl Browser {
     }
 
     /// Waits until the element's text, seen or only heard, contains `part`.
-    pub async fn until_text_content(&self, id: &str, part: &str) {
+    pub(crate) async fn until_text_content(&self, id: &str, part: &str) {
         let script = format!(
             "return document.getElementById({}).textContent.includes({})",
             json!(id),
@@ -225,14 +240,14 @@ impl Browser {
     }
 
     /// Waits until the page shows an outcome in a state.
-    pub async fn until_outcome(&self, state: &str) {
+    pub(crate) async fn until_outcome(&self, state: &str) {
         let script =
             format!("return document.getElementById('outcome').dataset.state === '{state}'");
         self.until(&format!("the outcome is {state}"), &script).await;
     }
 
     /// Waits until a counter shows a number.
-    pub async fn until_count(&self, id: &str, count: u64) {
+    pub(crate) async fn until_count(&self, id: &str, count: u64) {
         let script = format!(
             "return +document.getElementById('{id}').textContent.replace(/\\D/g, '') === {count}"
         );
@@ -240,7 +255,7 @@ impl Browser {
     }
 
     /// The port that the page listens on, once it does.
-    pub async fn listening_port(&self) -> String {
+    pub(crate) async fn listening_port(&self) -> String {
         self.until(
             "the page listens",
             "return document.getElementById('listen').dataset.action === 'stop' \
@@ -252,33 +267,33 @@ impl Browser {
     }
 
     /// Clicks as a person does: the element must be visible and not covered.
-    pub async fn click(&self, id: &str) {
+    pub(crate) async fn click(&self, id: &str) {
         let element = self.element(id).await;
         element.click().await.unwrap_or_else(|error| panic!("click on #{id}: {error}"));
     }
 
     /// Types into an emptied field.
-    pub async fn fill(&self, id: &str, text: &str) {
+    pub(crate) async fn fill(&self, id: &str, text: &str) {
         let element = self.element(id).await;
         element.clear().await.unwrap_or_else(|error| panic!("clear #{id}: {error}"));
         element.send_keys(text).await.unwrap_or_else(|error| panic!("type into #{id}: {error}"));
     }
 
     /// Empties a field.
-    pub async fn clear(&self, id: &str) {
+    pub(crate) async fn clear(&self, id: &str) {
         let element = self.element(id).await;
         element.clear().await.unwrap_or_else(|error| panic!("clear #{id}: {error}"));
     }
 
     /// Clicks the label of a radio button, which is what can be seen of it.
-    pub async fn click_label(&self, id: &str) {
+    pub(crate) async fn click_label(&self, id: &str) {
         let label = Locator::XPath(&format!("//label[.//*[@id='{id}']]"));
         let label = self.client.find(label).await.unwrap_or_else(|error| panic!("{id}: {error}"));
         label.click().await.unwrap_or_else(|error| panic!("click on the label of {id}: {error}"));
     }
 
     /// Presses Tab until an element has the focus.
-    pub async fn tab_to(&self, id: &str) {
+    pub(crate) async fn tab_to(&self, id: &str) {
         for _ in 0..100 {
             if self.run("return document.activeElement.id").await == json!(id) {
                 return;
@@ -289,18 +304,18 @@ impl Browser {
     }
 
     /// Presses keys, where the focus is.
-    pub async fn keys(&self, keys: &str) {
+    pub(crate) async fn keys(&self, keys: &str) {
         let element = self.client.active_element().await.expect("something has the focus");
         element.send_keys(keys).await.unwrap_or_else(|error| panic!("keys: {error}"));
     }
 
     /// Presses a key with Control held.
-    pub async fn keys_with_control(&self, key: &str) {
+    pub(crate) async fn keys_with_control(&self, key: &str) {
         self.keys(&format!("\u{e009}{key}\u{e000}")).await;
     }
 
     /// Chooses the option of a select by its value.
-    pub async fn choose(&self, id: &str, value: &str) {
+    pub(crate) async fn choose(&self, id: &str, value: &str) {
         let element = self.element(id).await;
         element
             .select_by_value(value)
@@ -314,17 +329,19 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    /// The driver would leave its Chromium behind, so that goes first; its children go with it.
     fn drop(&mut self) {
-        // Killed outright the driver would leave its Chromium behind; at SIGTERM it ends both.
-        let driver = rustix::process::Pid::from_child(&self.driver);
-        let _ = rustix::process::kill_process(driver, rustix::process::Signal::TERM);
+        if let Some(chromium) = self.chromium {
+            let _ = rustix::process::kill_process(chromium, rustix::process::Signal::KILL);
+        }
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
 /// A driver and the port that it found for itself. Between finding and taking the port another
 /// driver may take it; then this one ends, and another is tried.
-fn start_driver() -> (Child, u16) {
+fn start_driver() -> (Child, u16, Lines<BufReader<ChildStdout>>) {
     let program = std::env::var("TEST_CHROMEDRIVER").unwrap_or("chromedriver".into());
     for _ in 0..DRIVER_STARTS {
         let mut driver = Command::new(&program)
@@ -335,13 +352,13 @@ fn start_driver() -> (Child, u16) {
             .unwrap_or_else(|error| {
                 panic!("{program}: {error}; `cargo xtask test` installs what the tests need")
             });
-        let output = BufReader::new(driver.stdout.take().expect("it is piped"));
-        let port = output.lines().map_while(Result::ok).find_map(|line| {
+        let mut output = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
+        let port = output.by_ref().map_while(Result::ok).find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
         if let Some(port) = port {
-            return (driver, port);
+            return (driver, port, output);
         }
         driver.wait().expect("it has ended");
     }

@@ -17,6 +17,7 @@ pub(crate) fn narrow_connection(relay: SocketAddr) -> TcpStream {
     socket.connect(&relay.into()).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
     stream
 }
 

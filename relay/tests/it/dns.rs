@@ -76,7 +76,8 @@ fn a_name_is_asked_for_through_the_bridge() {
         assert_eq!(addresses(&client.receive()), known);
     }
     let url = format!("ws://{}/udp/{}/{}", relay.address, address.ip(), address.port());
-    let hex: String = query().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = query().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     let said = python("peers/bridge_client.py", &[&url, &hex]).ended().well();
     let said = said.trim();
     let answer: Vec<_> = (0..said.len())

@@ -105,7 +105,7 @@ impl Program {
         }
         let of = |wanted| {
             let lines = printed.lines.iter().filter(|(stream, _)| *stream == wanted);
-            lines.map(|(_, line)| format!("{line}\n")).collect()
+            lines.flat_map(|(_, line)| [line, "\n"]).collect()
         };
         let status = status.expect("the condition above");
         Ended { status, output: of(Stream::Output), errors: of(Stream::Error) }

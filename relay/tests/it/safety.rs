@@ -140,13 +140,14 @@ fn whatever_comes_in_the_relay_lives_on() {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     }
+    let long_ping = [&b"\x89\xfe\x01\x00\0\0\0\0"[..], &[0; 256]].concat();
     for frame in [
         &b"\x82\x05hello"[..],
         b"\x83\x80\0\0\0\0",
         b"\xf2\x80\0\0\0\0",
         b"\x80\x80\0\0\0\0",
         b"\x81\x82\0\0\0\0\xff\xff",
-        b"\x89\xfe\x01\x00\0\0\0\0",
+        &long_ping,
         b"\x88\x81\0\0\0\0\0",
         b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",
     ] {

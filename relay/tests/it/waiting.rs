@@ -76,7 +76,7 @@ async fn a_client_that_answers_no_ping_is_let_go() {
     let start = Instant::now();
     let all = everything(stream).await;
     let end_of_head = all.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
-    assert_eq!(all[end_of_head..], [0x89, 0, 0x89, 0], "two pings, and that was all");
+    assert_eq!(all[end_of_head..], [0x89, 0, 0x89, 0, 0x88, 0], "two pings and a close");
     assert_eq!(start.elapsed().as_secs(), 60);
 }
 

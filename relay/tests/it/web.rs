@@ -1,4 +1,4 @@
-//! Requests and WebSockets to the relay, of a client that knows nothing of its library.
+//! HTTP requests to the relay and WebSocket connections, of a client that shares no code with it.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

@@ -17,6 +17,7 @@ pub(crate) fn measure() -> anyhow::Result<ExitCode> {
     let tools = needs::for_tests(&workspace)?;
     page::build(&workspace)?.report()?;
     let mut figures = cargo(["bench", "--package", "relay", "--bench", "figures"]);
+    figures.env("SCREENSHOTS", workspace.root.join("web/screenshots"));
     figures.envs(tools).stderr(std::process::Stdio::inherit());
     eprintln!("$ {}", line(&figures));
     let output = figures.output().context("cargo bench does not start")?;

@@ -309,13 +309,13 @@ impl Row {
             }
             Fate::NoReply(_) => "no reply in time".to_owned(),
             Fate::Late { row, after, over, .. } => {
-                format!("late: #{row} after {}, {} over", text::time(*after), text::time(*over))
+                format!("late, after {}: #{row} ({} over)", text::time(*after), text::time(*over))
             }
             Fate::Failed(error) => text::harmless(&error.name),
             Fate::Instead(error) => format!("{} instead of a reply", text::harmless(&error.name)),
             Fate::Unknown(why) => format!("unknown: {why}"),
             Fate::ReplyTo { row, over: Some(over), .. } => {
-                format!("late reply to #{row}, {} over", text::time(*over))
+                format!("late reply to #{row} ({} over)", text::time(*over))
             }
             Fate::ReplyTo { row, after, how: How::ByStream, .. } => {
                 format!("{} after #{row}", text::time(*after))

@@ -5,6 +5,7 @@ use web_sys::HtmlElement;
 
 use super::elements::{Elements, part};
 use crate::app::log::{RowView, Times};
+use crate::app::text::cut;
 use crate::app::{LogView, Model};
 use crate::ids::Id;
 
@@ -55,6 +56,8 @@ struct Slot {
     cut: HtmlElement,
     bytes: HtmlElement,
     outcome: HtmlElement,
+    result: HtmlElement,
+    how: HtmlElement,
     drawn: Option<(usize, RowView)>,
 }
 
@@ -200,6 +203,8 @@ impl LogTable {
             cut: find(".log-cut")?,
             bytes: find(".log-bytes")?,
             outcome: find(".log-outcome")?,
+            result: find(".log-result")?,
+            how: find(".log-how")?,
             drawn: None,
             row,
         };
@@ -299,7 +304,12 @@ impl Slot {
         text(&self.direction, view.direction, before.map(|it| it.direction));
         text(&self.size, &view.size, before.map(|it| it.size.as_str()));
         text(&self.bytes, &view.content, before.map(|it| it.content.as_str()));
-        text(&self.outcome, &view.outcome, before.map(|it| it.outcome.as_str()));
+        if before.map(|it| &it.outcome) != Some(&view.outcome) {
+            let (result, how) = cut(&view.outcome, " (").unwrap_or((&view.outcome, ""));
+            self.result.set_text_content(Some(result));
+            self.how.set_text_content(Some(how.trim_end_matches(')')));
+            self.outcome.set_title(&view.outcome);
+        }
         if before.map(|it| &it.cut) != Some(&view.cut) {
             self.cut.set_text_content(Some(&view.cut));
             self.cut.set_hidden(view.cut.is_empty());
@@ -325,11 +335,16 @@ impl Slot {
             element.set_hidden(!has_any);
         }
         let same = match (&view.from, &view.to) {
-            (Some((from, _)), Some((to, _))) => from == to,
+            (Some((from, _)), Some((to, _))) => from == to || is_any(from) || is_any(to),
             _ => false,
         };
         let _ = self.address.set_attribute("data-same-host", if same { "true" } else { "false" });
     }
+}
+
+/// Whether a socket with this local host uses whichever of its machine's addresses fits.
+fn is_any(host: &str) -> bool {
+    matches!(host, "0.0.0.0" | "[::]")
 }
 
 /// The height of so many rows.
