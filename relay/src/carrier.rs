@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Sink, Stream};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
@@ -269,6 +269,8 @@ impl Carrier {
             let _ = std::future::poll_fn(|cx| self.poll_write(cx, clock.now())).await;
             let frame = CloseFrame { code, reason: close_reason(&why.to_string()).into() };
             let _ = self.socket.close(Some(frame)).await;
+            // The server closes first (RFC 6455 §7.1.1); a browser waits for it.
+            let _ = self.socket.get_mut().shutdown().await;
             let mut rest = self.socket.get_mut().take(LINGER_BYTES as u64);
             let mut thrown_away = vec![0; READ_BUFFER_BYTES];
             while matches!(rest.read(&mut thrown_away).await, Ok(bytes) if bytes > 0) {}

@@ -312,7 +312,7 @@ impl Row {
                 format!("late, after {}: #{row} ({} over)", text::time(*after), text::time(*over))
             }
             Fate::Failed(error) => text::harmless(&error.name),
-            Fate::Instead(error) => format!("{} instead of a reply", text::harmless(&error.name)),
+            Fate::Instead(error) => format!("{} (instead of a reply)", text::harmless(&error.name)),
             Fate::Unknown(why) => format!("unknown: {why}"),
             Fate::ReplyTo { row, over: Some(over), .. } => {
                 format!("late reply to #{row} ({} over)", text::time(*over))

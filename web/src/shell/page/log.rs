@@ -331,12 +331,13 @@ impl Slot {
             parts[1].set_text_content(Some(port));
         }
         let has_any = view.from.is_some() || view.to.is_some();
-        for element in [&self.from_group, &self.to_group, &self.arrow] {
+        for element in [&self.from_group, &self.to_group] {
             element.set_hidden(!has_any);
         }
+        self.arrow.set_hidden(view.from.is_none() || view.to.is_none());
         let same = match (&view.from, &view.to) {
             (Some((from, _)), Some((to, _))) => from == to || is_any(from) || is_any(to),
-            _ => false,
+            _ => true,
         };
         let _ = self.address.set_attribute("data-same-host", if same { "true" } else { "false" });
     }
