@@ -50,7 +50,7 @@ pub(crate) struct ServeOptions {
     /// Permit pages to bind sockets to this local address besides loopback.
     #[arg(long, value_name = "ADDRESS")]
     allow_bind: Vec<IpAddr>,
-    /// Serve pages under this origin too, such as https://udp.example behind a proxy.
+    /// Serve pages under this origin too, such as <https://udp.example> behind a proxy.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<PublicOrigin>,
     /// Sessions at once, in all [default: 16384 on loopback, 1024 otherwise].
@@ -117,9 +117,10 @@ impl ServeOptions {
         own: SocketAddr,
         servers: &[ServerStatus],
     ) -> anyhow::Result<Config> {
-        let mut allowed = match self.is_private() {
-            true => vec![Rule::loopback()],
-            false => servers.iter().map(|server| Rule::exactly(server.address)).collect(),
+        let mut allowed = if self.is_private() {
+            vec![Rule::loopback()]
+        } else {
+            servers.iter().map(|server| Rule::exactly(server.address)).collect()
         };
         for text in &self.allow {
             allowed.extend(rules(text).await.with_context(|| format!("--allow {text}"))?);

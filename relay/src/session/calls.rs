@@ -26,7 +26,9 @@ impl Session {
             let message = format!("call {id} has no answer yet, its number is in use");
             return self.fail(id, SocketError::relay("BAD_CALL", message));
         }
-        if self.pending.len() + self.deferred_calls.len() >= self.limits.calls {
+        let is_full = self.pending.len() + self.deferred_calls.len() >= self.limits.calls;
+        // Closing is what makes room again.
+        if is_full && !matches!(call, Call::Close { .. }) {
             let message = format!("{} calls have no answer yet, the limit", self.limits.calls);
             return self.fail(id, SocketError::relay("TOO_MANY_CALLS", message));
         }

@@ -257,6 +257,9 @@ fn sockets_calls_and_what_waits_are_bounded() {
     }
     call(&mut session, &Call::Watch { call: CallId(7), consoles: true });
     assert_eq!(failure(&mut session), "TOO_MANY_CALLS");
+    commands(&mut session);
+    call(&mut session, &Call::Close { call: CallId(8), socket: SocketId(1) });
+    assert!(matches!(commands(&mut session)[..], [(8, Command::Close { .. })]));
 }
 
 #[test]
@@ -340,7 +343,7 @@ fn the_bounds_are_those_that_the_specification_states() {
         limits.sockets as u64,
         limits.calls as u64,
         limits.queue.bytes as u64,
-        limits.queue.age.as_millis() as u64,
+        limits.queue.age.as_secs() * 1_000 + u64::from(limits.queue.age.subsec_millis()),
         limits.idle.as_secs(),
         wire::MESSAGE_LIMIT as u64,
     ];

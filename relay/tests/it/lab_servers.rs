@@ -229,6 +229,7 @@ fn a_relay_that_stops_says_so_to_everyone_and_ends_well() {
         assert!(said.contains(r#""event":"closing""#), "{said}");
         assert_eq!(lab.client.closed(), (1001, "the relay is stopping".to_owned()));
         assert_eq!(bridge.closed(), (1001, "the relay is stopping".to_owned()));
+        drop((lab, bridge));
         let ended = relay.ended();
         assert!(ended.status.success(), "{signal}: {} {}", ended.status, ended.errors);
         assert!(ended.output.ends_with("stopped\n"), "{}", ended.output);

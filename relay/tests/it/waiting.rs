@@ -94,6 +94,7 @@ async fn an_idle_session_ends_with_1000_though_pings_are_answered() {
     };
     assert_eq!(u16::from(closed.code), 1000);
     assert_eq!(closed.reason, "idle for 600 s, the limit; --idle-timeout sets it");
+    assert!(client.next().await.is_none(), "and the connection ends without further waiting");
     assert_eq!(start.elapsed().as_secs(), 600);
 }
 
