@@ -1,21 +1,21 @@
 //! The shell around a lab session: real sockets, timers and the WebSocket, one task for all of it.
 //! It decides nothing; [`Session`] does.
 
-use std::cell::RefCell;
+mod receiving;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
 use futures::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use wire::{
-    CallId, Datagram, Event, Kind, Number, ReceiveMode, RelayTime, Sent, SocketError, SocketId,
-    Syscall, ToClient, Transport,
+    CallId, Event, Kind, Number, ReceiveMode, RelayTime, Sent, SocketError, SocketId, Syscall,
+    ToClient,
 };
 
 use crate::carrier::{Carrier, Ending};
@@ -26,19 +26,12 @@ use crate::practice::{Notice, Practice, Watch};
 use crate::resolve::resolve;
 use crate::session::{Command, Outcome, Output, Session, Transmit};
 use crate::socket::{LARGEST_DATAGRAM, Udp, family_of};
-use crate::tcp::{Stream, Tcp, Written};
+use crate::tcp::{Stream, Tcp};
 
-/// Datagrams taken from one socket before the others have their turn.
-const RECEIVE_BATCH: usize = 64;
 /// Messages taken from the client before the sockets are looked at again.
 const MESSAGE_BATCH: usize = 64;
 /// Console notices passed on before the client is written to.
 const NOTICE_BATCH: usize = 16;
-
-thread_local! {
-    /// Receives read into this, up to the size of the socket's own buffer, and are copied out.
-    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
-}
 
 /// A lab session with its sockets.
 pub struct Lab {
@@ -447,138 +440,6 @@ impl Lab {
     fn socket_after(&self, last: Option<SocketId>) -> Option<SocketId> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         self.sockets.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
-    }
-
-    fn receive_datagrams(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
-        ARRIVING.with_borrow_mut(|buffer| {
-            for _ in 0..RECEIVE_BATCH {
-                let Some(endpoint) = self.sockets.get_mut(&id) else { return false };
-                if !endpoint.wants_more() {
-                    return false;
-                }
-                let Socket::Udp(udp) = &mut endpoint.socket else { return false };
-                let buffer = &mut buffer[..endpoint.buffer_bytes];
-                let Poll::Ready(received) = udp.poll_receive(cx, buffer) else { return false };
-                let received = received.map(|arrival| {
-                    let payload = Bytes::copy_from_slice(&buffer[..arrival.kept]);
-                    (arrival.source, arrival.size, payload)
-                });
-                self.handle_received(id, Transport::Udp, received);
-            }
-            true
-        })
-    }
-
-    /// Writes what waits for a stream and reads what has come. Bytes of a stream are never dropped,
-    /// so none are read while the client has too much to read already.
-    fn carry_stream(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
-        self.write_stream(cx, id);
-        ARRIVING.with_borrow_mut(|buffer| {
-            for _ in 0..RECEIVE_BATCH {
-                if self.carrier.outbox.is_over() {
-                    return false;
-                }
-                let Some(endpoint) = self.sockets.get_mut(&id) else { return false };
-                if !endpoint.wants_more() {
-                    return false;
-                }
-                let buffer = &mut buffer[..endpoint.buffer_bytes.max(1)];
-                let Socket::Tcp(Tcp::Stream(stream)) = &mut endpoint.socket else { return false };
-                let Poll::Ready(received) = stream.poll_receive(cx, buffer) else { return false };
-                let peer = stream.peer();
-                let received =
-                    received.map(|kept| (peer, kept, Bytes::copy_from_slice(&buffer[..kept])));
-                self.handle_received(id, Transport::Tcp, received);
-                self.pass_output(self.clock.now());
-            }
-            true
-        })
-    }
-
-    fn write_stream(&mut self, cx: &mut Context<'_>, id: SocketId) {
-        while let Some(stream) = self.stream(id)
-            && let Poll::Ready(written) = stream.poll_written(cx)
-        {
-            let Written { number, report, sent_at, result } = written;
-            self.handle_sent(id, number, report, sent_at, result);
-        }
-    }
-
-    fn stream(&mut self, id: SocketId) -> Option<&mut Stream> {
-        match &mut self.sockets.get_mut(&id)?.socket {
-            Socket::Tcp(Tcp::Stream(stream)) => Some(stream),
-            _ => None,
-        }
-    }
-
-    /// Passes on what a receive call returned: to the `recvfrom` that asked for it, or as it comes.
-    fn handle_received(
-        &mut self,
-        socket: SocketId,
-        transport: Transport,
-        received: io::Result<(SocketAddr, usize, Bytes)>,
-    ) {
-        let now = self.clock.now();
-        self.carrier.touch(now);
-        let asked = self.sockets.get_mut(&socket).and_then(|endpoint| endpoint.asked.pop_front());
-        let error = match received {
-            Ok((_, 0, _)) if transport == Transport::Tcp => {
-                self.session.handle_end_of_stream(socket, now);
-                None
-            }
-            Ok((source, size, payload)) => {
-                let size = u32::try_from(size).unwrap_or(u32::MAX);
-                let received_at = now;
-                self.session.handle_datagram(Datagram {
-                    socket,
-                    transport,
-                    source,
-                    received_at,
-                    size,
-                    payload,
-                });
-                None
-            }
-            Err(error) => Some(socket_error(&error)),
-        };
-        match (asked, error) {
-            (Some(asked), None) => {
-                self.session.handle_result(asked.call, Ok(Outcome::default()), now);
-            }
-            (Some(asked), Some(error)) => self.session.handle_result(asked.call, Err(error), now),
-            (None, Some(error)) => {
-                self.session.handle_socket_error(socket, None, Syscall::Recv, error, now);
-            }
-            (None, None) => {}
-        }
-    }
-
-    fn accept(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
-        for _ in 0..RECEIVE_BATCH {
-            if !self.session.has_room() || self.carrier.outbox.is_over() {
-                return false;
-            }
-            let Some(Endpoint { socket: Socket::Tcp(Tcp::Listening(listener)), .. }) =
-                self.sockets.get(&id)
-            else {
-                return false;
-            };
-            let Poll::Ready(accepted) = listener.poll_accept(cx) else { return false };
-            let now = self.clock.now();
-            match accepted.and_then(|(io, peer)| Stream::new(io, peer)) {
-                Ok(stream) => {
-                    let (local, peer) = (stream.local(), stream.peer());
-                    let new = self.session.handle_accepted(id, local, peer, now);
-                    self.sockets.insert(new, Endpoint::new(Socket::Tcp(Tcp::Stream(stream))));
-                }
-                Err(error) => {
-                    let error = socket_error(&error);
-                    self.session.handle_socket_error(id, None, Syscall::Accept, error, now);
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// Console lines wait at their server, within a bound of its own, until the client has read.

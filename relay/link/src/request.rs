@@ -18,11 +18,19 @@
 //! "Waiting" is judged at the moment the reply arrived, not at the moment it was handed in: a
 //! program that was slow to look gets the same answer as one that was quick.
 
+mod due;
+mod ending;
+mod peer;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use due::{Age, Ages, Due};
+use ending::{Ending, hash};
+use peer::{Echo, Peer, Shelf};
 
 /// Most requests kept at once: waiting, given up and answered. Beyond it the oldest answered one goes,
 /// and if there is none the oldest of all; see [`Requests::forgotten`].
@@ -312,7 +320,7 @@ impl Requests {
     /// The socket is gone, and with it every reply: all is forgotten. The numbers that were still
     /// waiting, the oldest first.
     pub fn abandon(&mut self) -> Vec<u32> {
-        let open = self.open.0.0.iter().filter_map(|(_, age)| self.by_age.get(age));
+        let open = self.open.iter().filter_map(|age| self.by_age.get(&age));
         let waiting = open.filter(|request| request.state.is_waited_for());
         let numbers = waiting.map(|request| request.number).collect();
         let next = self.next;
@@ -456,9 +464,6 @@ impl Requests {
     }
 }
 
-/// The order in which requests began.
-type Age = u64;
-
 #[derive(Debug)]
 struct Request {
     number: u32,
@@ -536,212 +541,4 @@ impl Request {
     fn content(&self) -> Option<(usize, u64)> {
         (!self.payload.is_empty()).then_some((self.payload.len(), self.hash))
     }
-}
-
-/// The requests sent to one address.
-#[derive(Debug, Default)]
-struct Peer {
-    all: Shelf,
-    by_content: HashMap<(usize, u64), Shelf>,
-    /// Payload lengths in rising order, and the requests of each.
-    lengths: Vec<(usize, usize)>,
-    echo: Option<Echo>,
-}
-
-impl Peer {
-    fn take(&mut self, age: Age, request: &Request) {
-        self.all.take(age, request);
-        let Some(key) = request.content() else { return };
-        if let Some(shelf) = self.by_content.get_mut(&key) {
-            shelf.take(age, request);
-            if shelf.is_empty() {
-                self.by_content.remove(&key);
-            }
-        }
-        if let Ok(at) = self.lengths.binary_search_by_key(&key.0, |(length, _)| *length) {
-            self.lengths[at].1 -= 1;
-            if self.lengths[at].1 == 0 {
-                self.lengths.remove(at);
-            }
-        }
-    }
-
-    fn count_length(&mut self, length: usize) {
-        match self.lengths.binary_search_by_key(&length, |(length, _)| *length) {
-            Ok(at) => self.lengths[at].1 += 1,
-            Err(at) => self.lengths.insert(at, (length, 1)),
-        }
-    }
-}
-
-/// Requests by when something is due, then by age, in rising order. Most come at the end and go from
-/// the front. A tree would move less in other cases, and cost the page's wasm ten kilobytes.
-#[derive(Debug, Default)]
-struct Due(VecDeque<(Duration, Age)>);
-
-impl Due {
-    fn insert(&mut self, item: (Duration, Age)) {
-        if self.0.back().is_none_or(|last| *last < item) {
-            self.0.push_back(item);
-        } else if let Err(at) = self.0.binary_search(&item) {
-            self.0.insert(at, item);
-        }
-    }
-
-    fn remove(&mut self, item: &(Duration, Age)) {
-        if let Ok(at) = self.0.binary_search(item) {
-            self.0.remove(at);
-        }
-    }
-
-    fn first(&self) -> Option<&(Duration, Age)> {
-        self.0.front()
-    }
-
-    fn last(&self) -> Option<&(Duration, Age)> {
-        self.0.back()
-    }
-
-    /// The first that is due after `at`.
-    fn after(&self, at: Duration) -> Option<&(Duration, Age)> {
-        self.0.get(self.0.partition_point(|(due, _)| *due <= at))
-    }
-}
-
-/// Requests in the order of their age.
-#[derive(Debug, Default)]
-struct Ages(Due);
-
-impl Ages {
-    fn insert(&mut self, age: Age) {
-        self.0.insert((Duration::ZERO, age));
-    }
-
-    fn remove(&mut self, age: Age) {
-        self.0.remove(&(Duration::ZERO, age));
-    }
-
-    fn first(&self) -> Option<Age> {
-        self.0.first().map(|&(_, age)| age)
-    }
-
-    fn last(&self) -> Option<Age> {
-        self.0.last().map(|&(_, age)| age)
-    }
-}
-
-/// Requests by what has become of them.
-#[derive(Debug, Default)]
-struct Shelf {
-    waiting: Ages,
-    given_up: Due,
-    answered: Ages,
-}
-
-impl Shelf {
-    fn insert(&mut self, age: Age, request: &Request) {
-        match request.state {
-            State::Waiting => self.waiting.insert(age),
-            State::GivenUp { .. } => {
-                self.given_up.insert((request.deadline.unwrap_or_default(), age));
-            }
-            State::Answered => self.answered.insert(age),
-        }
-    }
-
-    fn take(&mut self, age: Age, request: &Request) {
-        match request.state {
-            State::Waiting => self.waiting.remove(age),
-            State::GivenUp { .. } => {
-                self.given_up.remove(&(request.deadline.unwrap_or_default(), age));
-            }
-            State::Answered => self.answered.remove(age),
-        }
-    }
-
-    /// The oldest that waited at `at`, those included that were given up since.
-    fn waiting_at(&self, at: Duration) -> Option<Age> {
-        let given_up = self.given_up.after(at).map(|&(_, age)| age);
-        self.waiting.first().into_iter().chain(given_up).min()
-    }
-
-    fn given_up_last(&self) -> Option<Age> {
-        self.given_up.last().map(|&(_, age)| age)
-    }
-
-    fn answered_last(&self) -> Option<Age> {
-        self.answered.last()
-    }
-
-    fn any(&self) -> Option<Age> {
-        self.waiting.first().or(self.given_up_last()).or(self.answered_last())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.any().is_none()
-    }
-}
-
-/// What an address put before a payload that it sent back, and whether it did so with another too.
-#[derive(Clone, Copy, Debug)]
-struct Echo {
-    prefix: u64,
-    payload: u64,
-    confirmed: bool,
-}
-
-impl Echo {
-    fn of(reply: &[u8], request: &Request) -> Self {
-        let prefix = hash(&reply[..reply.len() - request.payload.len()]);
-        Self { prefix, payload: request.hash, confirmed: false }
-    }
-
-    fn with(self, seen: Self) -> Self {
-        if self.prefix != seen.prefix {
-            return seen;
-        }
-        Self { confirmed: self.confirmed || self.payload != seen.payload, ..self }
-    }
-}
-
-/// A polynomial hash modulo 2⁶¹ − 1 that grows from the end of a reply towards its beginning, so
-/// that one pass yields the hash of every ending.
-struct Ending {
-    hash: u64,
-    power: u64,
-    length: usize,
-}
-
-impl Ending {
-    const MODULUS: u128 = (1 << 61) - 1;
-    /// Any number of many bits will do: payloads are the caller's own, not an attacker's.
-    const BASE: u128 = 0x0BAD_5EED_CAFE_F00D;
-
-    fn extend(&mut self, before: &[u8]) {
-        for &byte in before.iter().rev() {
-            let term = (u128::from(byte) + 1) * u128::from(self.power);
-            self.hash = Self::reduce(u128::from(self.hash) + term);
-            self.power = Self::reduce(u128::from(self.power) * Self::BASE);
-        }
-        self.length += before.len();
-    }
-
-    /// `value`, below 2¹²², modulo 2⁶¹ − 1: as 2⁶¹ is 1 there, no slow division is needed.
-    fn reduce(value: u128) -> u64 {
-        let folded = (value & Self::MODULUS) + (value >> 61);
-        let rest = if folded >= Self::MODULUS { folded - Self::MODULUS } else { folded };
-        u64::try_from(rest).expect("a sum of two numbers of 61 bits has 62")
-    }
-}
-
-impl Default for Ending {
-    fn default() -> Self {
-        Self { hash: 0, power: 1, length: 0 }
-    }
-}
-
-fn hash(payload: &[u8]) -> u64 {
-    let mut ending = Ending::default();
-    ending.extend(payload);
-    ending.hash
 }
