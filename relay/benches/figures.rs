@@ -197,7 +197,9 @@ fn memory() {
         let each = (after.own - before.own) / SESSIONS as f64;
         drop(sessions);
         row(
-            &format!("an idle {name} session, anonymous memory of {SESSIONS} of them by each"),
+            &format!(
+                "an idle {name} session: anonymous memory of the process with {SESSIONS} of them, less before, by {SESSIONS}"
+            ),
             &format!("{each:.1} KB"),
             bound,
         );

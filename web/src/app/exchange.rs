@@ -7,7 +7,7 @@ use std::time::Duration;
 use link::request::{Expiry, Match, Policy, Requests};
 use wire::{RelayTime, SocketError};
 
-use super::log::{Fate, How, ROWS};
+use super::log::{Fate, How, ROWS, RowKind};
 use super::model::Model;
 use super::runs::Reply;
 use super::{outcome, text};
@@ -189,14 +189,23 @@ impl Model {
         });
     }
 
-    /// The socket's own address has become known: the rows of what it sent say it.
+    /// The socket's own address has become known: the rows of what it sent and received say it. Those
+    /// of an earlier socket have theirs.
     pub(super) fn named(&mut self, local: std::net::SocketAddr) {
-        let rows: Vec<u64> = self.sends.ledger.iter().rev().map(|send| send.row).collect();
-        for row in rows {
-            if self.log.row(row).is_none_or(|row| row.from.is_some()) {
+        for number in (self.log.first()..=self.log.last()).rev() {
+            let Some(row) = self.log.row(number) else { return };
+            let own = match row.kind() {
+                RowKind::Sent => row.from,
+                RowKind::Received => row.to,
+                RowKind::Error | RowKind::Note => continue,
+            };
+            if own.is_some() {
                 return;
             }
-            self.log.change(row, |row| row.from = Some(local));
+            self.log.change(number, |row| match row.kind() {
+                RowKind::Sent => row.from = Some(local),
+                _ => row.to = Some(local),
+            });
         }
     }
 

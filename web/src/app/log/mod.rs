@@ -123,6 +123,11 @@ impl Log {
         self.rows.front().map_or(self.next + 1, |row| row.number)
     }
 
+    /// The number of the newest row, 0 before any.
+    pub fn last(&self) -> u64 {
+        self.next
+    }
+
     /// The row of this number, if it is still kept.
     pub fn row(&self, number: u64) -> Option<&Row> {
         let index = number.checked_sub(self.rows.front()?.number)?;
