@@ -11,6 +11,7 @@ mod steps;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -20,7 +21,9 @@ usage: cargo xtask COMMAND
   build               build the page and the release relay, and print their sizes
   page                build the page alone, into www/pkg
   test [FILTER…]      install what the tests need, then check and test everything
-  measure             measure the figures of the README and write them into it
+  measure [--into DIR]
+                      measure the figures of the README and write them into it, or
+                      into a copy of it in DIR
   help                print this";
 
 const KNOWN: &str = "run, build, page, test, measure, help";
@@ -31,7 +34,7 @@ enum Command {
     Build,
     Page,
     Test(Vec<OsString>),
-    Measure,
+    Measure(Option<PathBuf>),
     Help,
 }
 
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
         Command::Build => relay::build(),
         Command::Page => page::build_and_report(),
         Command::Test(filter) => steps::test(&filter),
-        Command::Measure => measure::measure(),
+        Command::Measure(into) => measure::measure(into),
         Command::Help => {
             // A reader such as `head` may close the pipe early.
             let _ = writeln!(io::stdout(), "{USAGE}");
@@ -75,15 +78,23 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
     let command = match name.as_ref() {
         "run" => return Ok(Command::Run(rest)),
         "test" => return Ok(Command::Test(rest)),
+        "measure" => return measure_into(&rest).map(Command::Measure),
         "build" => Command::Build,
         "page" => Command::Page,
-        "measure" => Command::Measure,
         "help" | "--help" | "-h" => return Ok(Command::Help),
         _ => return Err(format!("unknown command `{name}`, known are: {KNOWN}")),
     };
     match rest.first() {
         None => Ok(command),
         Some(extra) => Err(format!("`{name}` takes no arguments, got `{}`", extra.display())),
+    }
+}
+
+fn measure_into(rest: &[OsString]) -> Result<Option<PathBuf>, String> {
+    match rest {
+        [] => Ok(None),
+        [into, folder] if into == "--into" => Ok(Some(folder.into())),
+        _ => Err("`measure` takes nothing, or --into and a folder".to_owned()),
     }
 }
 
@@ -119,6 +130,13 @@ mod tests {
         let message = parsed("tset").expect_err("no such command");
         assert_eq!(message, format!("unknown command `tset`, known are: {KNOWN}"));
         assert_eq!(parsed("page now"), Err("`page` takes no arguments, got `now`".to_owned()));
+    }
+
+    #[test]
+    fn a_copy_of_the_readme_goes_into_a_folder() {
+        assert_eq!(parsed("measure"), Ok(Command::Measure(None)));
+        assert_eq!(parsed("measure --into x"), Ok(Command::Measure(Some("x".into()))));
+        assert!(parsed("measure x").is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `cargo xtask measure`: runs the benchmark of figures and puts its table, and fresh screenshots,
-//! into the README; never judges what was measured.
+//! into the README, or into a copy of it elsewhere; never judges what was measured.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -12,12 +13,15 @@ use crate::{needs, page};
 const BEGIN: &str = "<!-- figures: written by `cargo xtask measure` -->\n";
 const END: &str = "<!-- end of figures -->";
 
-pub(crate) fn measure() -> anyhow::Result<ExitCode> {
+/// Where the copy goes; none for the project's own README.
+pub(crate) fn measure(into: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::locate()?;
+    let readme = workspace.root.join("README.md");
+    let folder = into.unwrap_or_else(|| workspace.root.clone());
     let tools = needs::for_tests(&workspace)?;
     page::build(&workspace)?.report()?;
     let mut figures = cargo(["bench", "--package", "relay", "--bench", "figures"]);
-    figures.env("SCREENSHOTS", workspace.root.join("web/screenshots"));
+    figures.env("SCREENSHOTS", folder.join("web/screenshots"));
     figures.envs(tools).stderr(std::process::Stdio::inherit());
     eprintln!("$ {}", line(&figures));
     let output = figures.output().context("cargo bench does not start")?;
@@ -26,9 +30,9 @@ pub(crate) fn measure() -> anyhow::Result<ExitCode> {
     }
     let table = String::from_utf8(output.stdout).context("the figures are not UTF-8")?;
     println!("{table}");
-    let readme = workspace.root.join("README.md");
     let text = fs::read_to_string(&readme).context("README.md cannot be read")?;
-    fs::write(&readme, replaced(&text, table.trim())?).context("README.md cannot be written")?;
+    fs::write(folder.join("README.md"), replaced(&text, table.trim())?)
+        .context("README.md cannot be written")?;
     Ok(ExitCode::SUCCESS)
 }
 
