@@ -94,7 +94,7 @@ impl Bridge {
                 Err(why) => return Poll::Ready(why),
             };
             if !received && !took {
-                return self.carrier.poll_keepalive(cx, now);
+                return self.carrier.poll_keepalive(cx, now, self.blocked.is_none());
             }
         }
     }

@@ -214,8 +214,14 @@ impl Carrier {
         }
     }
 
-    /// Pings, and ends the session that is idle, silent or stuck. Pending otherwise.
-    pub fn poll_keepalive(&mut self, cx: &mut Context<'_>, now: RelayTime) -> Poll<Ending> {
+    /// Pings, and ends the session that is idle, silent or stuck. Pending otherwise. Who does not
+    /// read the client at present, as `is_reading` says, cannot hear it either.
+    pub fn poll_keepalive(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: RelayTime,
+        is_reading: bool,
+    ) -> Poll<Ending> {
         while self.timer.as_mut().poll(cx).is_ready() {
             if now.since(self.active_at) >= self.idle_limit {
                 return Poll::Ready(Ending::Idle(self.idle_limit.as_secs()));
@@ -224,7 +230,7 @@ impl Carrier {
                 if now.since(since) >= WRITE_TIMEOUT {
                     return Poll::Ready(Ending::Stuck);
                 }
-            } else if now.since(self.heard_at) >= GONE_AFTER && !self.outbox.is_over() {
+            } else if now.since(self.heard_at) >= GONE_AFTER && is_reading {
                 return Poll::Ready(Ending::Silent);
             } else if now.since(self.heard_at.max(self.pinged_at)) >= PING_AFTER {
                 self.pinged_at = now;
@@ -297,5 +303,31 @@ fn ending(error: Error) -> Ending {
         Error::Protocol(error) => Ending::Protocol(error.to_string()),
         Error::Utf8(error) => Ending::Protocol(error),
         other => Ending::Lost(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::Limits;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_not_read_is_not_taken_for_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        let clock = Clock::start();
+        let Limits { queue, idle, .. } = Limits::default();
+        let mut carrier = Carrier::new(stream, Bytes::new(), clock, queue, idle).await;
+        for (is_reading, is_gone) in [(false, false), (true, true)] {
+            tokio::time::advance(GONE_AFTER).await;
+            let keepalive = std::future::poll_fn(|cx| {
+                Poll::Ready(carrier.poll_keepalive(cx, clock.now(), is_reading))
+            });
+            assert_eq!(matches!(keepalive.await, Poll::Ready(Ending::Silent)), is_gone);
+        }
     }
 }

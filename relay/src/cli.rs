@@ -120,7 +120,11 @@ impl ServeOptions {
         let mut allowed = if self.is_private() {
             vec![Rule::loopback()]
         } else {
-            servers.iter().map(|server| Rule::exactly(server.address)).collect()
+            // The ack servers share a port number, on UDP and on TCP.
+            let mut rules: Vec<_> =
+                servers.iter().map(|server| Rule::exactly(server.address)).collect();
+            rules.dedup();
+            rules
         };
         for text in &self.allow {
             allowed.extend(rules(text).await.with_context(|| format!("--allow {text}"))?);

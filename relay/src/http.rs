@@ -35,6 +35,9 @@ use crate::socket::Udp;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may last that does not become a session: a page is loaded in less, and a
+/// client that reads nothing holds its place no longer.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Unsent bytes that the system may hold for a client before the socket counts as full: what lies
@@ -116,6 +119,9 @@ async fn connection(relay: Arc<Relay>, stream: TcpStream) {
             }
         }
         () = stopping => served.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(CONNECTION_TIMEOUT) => {
+            tracing::debug!(%client, seconds = CONNECTION_TIMEOUT.as_secs(), "connection too long");
+        }
     }
 }
 
@@ -311,7 +317,10 @@ impl Relay {
 
     async fn run_lab(&self, stream: TcpStream, read: Bytes, client: SocketAddr, place: Place) {
         let limits = self.config.limits;
-        let may_control = client.ip().to_canonical().is_loopback() || self.config.share_servers;
+        // A connection from this machine to itself has one address at both ends.
+        let is_own_machine = stream.local_addr().is_ok_and(|local| local.ip() == client.ip())
+            || client.ip().to_canonical().is_loopback();
+        let may_control = is_own_machine || self.config.share_servers;
         let role = if may_control { Role::Teacher } else { Role::Learner };
         let carrier = Carrier::new(stream, read, self.clock, limits.queue, limits.idle).await;
         let session = Session::new(

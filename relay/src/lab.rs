@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::ops::Bound;
 use std::task::{Context, Poll};
 
-use futures::StreamExt;
-use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
+use futures::future::{AbortHandle, BoxFuture, abortable};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::net::TcpStream;
 use wire::{
     CallId, Event, Kind, Number, ReceiveMode, RelayTime, Sent, SocketError, SocketId, Syscall,
@@ -32,6 +32,8 @@ use crate::tcp::{Stream, Tcp};
 const MESSAGE_BATCH: usize = 64;
 /// Console notices passed on before the client is written to.
 const NOTICE_BATCH: usize = 16;
+/// Closed streams that still hand over what was sent; above it nothing more is read from the client.
+const FINISHING_LIMIT: usize = 8;
 
 /// A lab session with its sockets.
 pub struct Lab {
@@ -42,6 +44,8 @@ pub struct Lab {
     clock: Clock,
     sockets: BTreeMap<SocketId, Endpoint>,
     later: FuturesUnordered<BoxFuture<'static, Later>>,
+    /// Closed streams that still hand over what was sent.
+    finishing: usize,
     /// A datagram that its socket had no room for; nothing is read from the client meanwhile.
     blocked: Option<Transmit>,
 }
@@ -52,14 +56,19 @@ struct Endpoint {
     mode: ReceiveMode,
     /// `recvfrom` calls that wait; bounded by the session's bound on calls.
     asked: VecDeque<Asked>,
+    /// The look-up or handshake that the socket waits for.
+    awaited: Option<Owned>,
 }
 
-/// A `recvfrom` that waits. Its timer ends with it, so that it cannot meet a later call of the same
-/// number, and timers are bounded as calls are.
+/// A `recvfrom` that waits, with its timer.
 struct Asked {
     call: CallId,
-    timer: Option<AbortHandle>,
+    _timer: Option<Owned>,
 }
+
+/// What ends later and belongs to something; called off with it, so that it cannot meet a later call
+/// or socket of the same number, and is bounded as its owners are.
+struct Owned(AbortHandle);
 
 enum Socket {
     Udp(Udp),
@@ -72,8 +81,10 @@ enum Later {
     Connected(CallId, SocketId, SocketAddr, io::Result<TcpStream>),
     /// The time of a `recvfrom` is over.
     TimedOut(CallId, SocketId),
-    /// A `recvfrom` ended before its time was over.
-    Settled,
+    /// A closed stream has handed over what was sent, or given up.
+    Finished,
+    /// Its owner ended before.
+    CalledOff,
 }
 
 impl Lab {
@@ -88,6 +99,7 @@ impl Lab {
             clock,
             sockets: BTreeMap::new(),
             later: FuturesUnordered::new(),
+            finishing: 0,
             blocked: None,
         }
     }
@@ -119,9 +131,7 @@ impl Lab {
             let was_over = self.carrier.outbox.is_over();
             match self.carrier.poll_write(cx, now) {
                 Poll::Ready(Err(why)) => return Poll::Ready(why),
-                Poll::Pending if self.carrier.outbox.is_over() => {
-                    return self.carrier.poll_keepalive(cx, now);
-                }
+                Poll::Pending if self.carrier.outbox.is_over() => {}
                 // There is room again for what was not taken from streams and consoles before.
                 Poll::Ready(Ok(())) | Poll::Pending => more |= was_over,
             }
@@ -130,18 +140,20 @@ impl Lab {
                 Err(why) => return Poll::Ready(why),
             }
             if !more {
-                return self.carrier.poll_keepalive(cx, now);
+                let is_reading = self.blocked.is_none() && !self.is_over();
+                return self.carrier.poll_keepalive(cx, now, is_reading);
             }
         }
     }
 
-    /// Messages from the client. Whether any were taken.
+    /// Messages from the client, and what an earlier one left to do. Whether any were taken.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
         let mut took = false;
         for _ in 0..MESSAGE_BATCH {
             if let Some(transmit) = self.blocked.take() {
                 self.transmit(cx, transmit);
                 self.perform_all(cx);
+                took |= self.blocked.is_none();
             }
             if self.blocked.is_some() || self.is_over() {
                 break;
@@ -158,6 +170,7 @@ impl Lab {
     /// Whether a client that sends on must wait, because its streams or its own answers do.
     fn is_over(&self) -> bool {
         self.carrier.outbox.is_over()
+            || self.finishing >= FINISHING_LIMIT
             || self.sockets.values().any(|endpoint| match &endpoint.socket {
                 Socket::Tcp(Tcp::Stream(stream)) => stream.is_over(),
                 _ => false,
@@ -210,8 +223,8 @@ impl Lab {
                 let local = tcp.listen(backlog)?;
                 Ok(Outcome { local: Some(local), ..Outcome::default() })
             }),
-            Command::Lookup { host, port } => {
-                self.later.push(Box::pin(async move {
+            Command::Lookup { socket, host, port } => {
+                let handle = self.begin(async move {
                     let found = resolve(&host, port).await;
                     let outcome =
                         found.map(|addresses| Outcome { addresses, ..Outcome::default() });
@@ -221,7 +234,10 @@ impl Lab {
                             SocketError::relay("NAME_NOT_RESOLVED", error.to_string())
                         }),
                     )
-                }));
+                });
+                if let Some(endpoint) = socket.and_then(|socket| self.sockets.get_mut(&socket)) {
+                    endpoint.awaited = Some(Owned(handle));
+                }
                 return None;
             }
             Command::SetOption { socket, option, value } => self.on(socket, |endpoint| {
@@ -237,18 +253,22 @@ impl Lab {
                 Ok(Outcome::default())
             }),
             Command::Recvfrom { socket, timeout } => {
-                let endpoint = self.sockets.get_mut(&socket)?;
-                let timer = timeout.map(|timeout| {
-                    let (sleep, timer) = abortable(tokio::time::sleep(timeout));
-                    self.later.push(Box::pin(async move {
-                        match sleep.await {
-                            Ok(()) => Later::TimedOut(call, socket),
-                            Err(Aborted) => Later::Settled,
-                        }
+                if let Socket::Tcp(tcp) = &self.sockets.get(&socket)?.socket
+                    && !matches!(tcp, Tcp::Stream(_))
+                {
+                    return Some(tcp.receive_unconnected().map(|_| {
+                        self.session.handle_end_of_stream(socket, self.clock.now());
+                        Outcome::default()
                     }));
-                    timer
+                }
+                let timer = timeout.map(|timeout| {
+                    Owned(self.begin(async move {
+                        tokio::time::sleep(timeout).await;
+                        Later::TimedOut(call, socket)
+                    }))
                 });
-                endpoint.asked.push_back(Asked { call, timer });
+                let asked = &mut self.sockets.get_mut(&socket)?.asked;
+                asked.push_back(Asked { call, _timer: timer });
                 return None;
             }
             Command::LocalAddress { socket } => self.on(socket, |endpoint| {
@@ -268,7 +288,9 @@ impl Lab {
                     self.sockets.remove(&socket)
                     && stream.has_waiting()
                 {
-                    tokio::spawn(stream.finish());
+                    let finish = tokio::spawn(stream.finish());
+                    self.finishing += 1;
+                    self.later.push(Box::pin(finish.map(|_| Later::Finished)));
                 }
                 Ok(Outcome::default())
             }
@@ -314,13 +336,23 @@ impl Lab {
             Socket::Tcp(tcp) => match tcp.take_to_connect() {
                 Err(error) => Some(Err(error)),
                 Ok(taken) => {
-                    self.later.push(Box::pin(async move {
+                    let handle = self.begin(async move {
                         Later::Connected(call, socket, address, taken.connect(address).await)
-                    }));
+                    });
+                    if let Some(endpoint) = self.sockets.get_mut(&socket) {
+                        endpoint.awaited = Some(Owned(handle));
+                    }
                     None
                 }
             },
         }
+    }
+
+    /// Begins what ends later, unless it is called off before.
+    fn begin(&self, later: impl Future<Output = Later> + Send + 'static) -> AbortHandle {
+        let (later, handle) = abortable(later);
+        self.later.push(Box::pin(later.map(|ended| ended.unwrap_or(Later::CalledOff))));
+        handle
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>, transmit: Transmit) {
@@ -384,7 +416,8 @@ impl Lab {
                     let result = result.map_err(|error| socket_error(&error));
                     self.session.handle_result(call, result, now);
                 }
-                Later::Settled => {}
+                Later::Finished => self.finishing -= 1,
+                Later::CalledOff => {}
                 Later::TimedOut(call, socket) => {
                     let Some(endpoint) = self.sockets.get_mut(&socket) else { continue };
                     let before = endpoint.asked.len();
@@ -485,6 +518,7 @@ impl Endpoint {
             buffer_bytes: LARGEST_DATAGRAM,
             mode: ReceiveMode::Arriving,
             asked: VecDeque::new(),
+            awaited: None,
         }
     }
 
@@ -493,11 +527,9 @@ impl Endpoint {
     }
 }
 
-impl Drop for Asked {
+impl Drop for Owned {
     fn drop(&mut self) {
-        if let Some(timer) = &self.timer {
-            timer.abort();
-        }
+        self.0.abort();
     }
 }
 

@@ -20,9 +20,22 @@ use crate::cli::{Cli, Command, ServeOptions};
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("relay: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(start(cli));
+    // A name look-up that the system has not answered yet cannot be called off, only left.
+    runtime.shutdown_background();
+    code
+}
+
+async fn start(cli: Cli) -> ExitCode {
     let done = match EnvFilter::try_new(&cli.log) {
         Err(error) => Err(anyhow::Error::from(error).context(format!("--log {}", cli.log))),
         Ok(filter) => {

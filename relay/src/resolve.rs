@@ -1,13 +1,13 @@
 //! Turns a host as it was typed into addresses. It never judges them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::Semaphore;
 
 use crate::config::{LOOKUP_LIMIT, LOOKUP_TIMEOUT};
 
-static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(LOOKUP_LIMIT));
+static LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUP_LIMIT)));
 
 /// Why a host has no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,15 +50,20 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveEr
         return Err(ResolveError::Malformed(shown));
     }
     let failed = |reason: String| ResolveError::NotResolved { host: host.to_owned(), reason };
+    let name = host.to_owned();
     let looking = async {
-        let _permit = LOOKUPS.acquire().await;
-        tokio::net::lookup_host((host, port)).await
+        let permit = LOOKUPS.clone().acquire_owned().await;
+        // The system's look-up cannot be called off; its permit stays with it when nobody waits.
+        let found = tokio::spawn(async move {
+            let _permit = permit;
+            tokio::net::lookup_host((name, port)).await.map(Vec::from_iter)
+        });
+        found.await.unwrap_or_else(|error| Err(error.into()))
     };
-    let found = tokio::time::timeout(LOOKUP_TIMEOUT, looking)
+    let addresses = tokio::time::timeout(LOOKUP_TIMEOUT, looking)
         .await
         .map_err(|_| failed(format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs())))?
         .map_err(|error| failed(error.to_string()))?;
-    let addresses: Vec<_> = found.collect();
     if addresses.is_empty() { Err(failed("it has no address".to_owned())) } else { Ok(addresses) }
 }
 

@@ -105,6 +105,11 @@ impl Tcp {
     pub fn listen(&mut self, backlog: u16) -> io::Result<SocketAddr> {
         match std::mem::replace(self, Self::Connecting) {
             Self::Idle(socket) => {
+                // The runtime's own call would use the socket up when it fails.
+                if let Err(error) = SockRef::from(&socket).listen(backlog.into()) {
+                    *self = Self::Idle(socket);
+                    return Err(error);
+                }
                 let listener = socket.listen(backlog.into())?;
                 let local = listener.local_addr()?;
                 *self = Self::Listening(listener);
@@ -169,6 +174,19 @@ impl Tcp {
         match self {
             Self::Idle(socket) => SockRef::from(socket).send(payload),
             Self::Listening(listener) => SockRef::from(listener).send(payload),
+            Self::Connecting | Self::Stream(_) => Err(invalid()),
+        }
+    }
+
+    /// `recv` on a socket that is not connected: the call is made, so that the error is the system's
+    /// own. Once such a socket was shut down it is no error, but the end of a stream.
+    ///
+    /// # Errors
+    /// The system's, such as ENOTCONN.
+    pub fn receive_unconnected(&self) -> io::Result<usize> {
+        match self {
+            Self::Idle(socket) => SockRef::from(socket).recv(&mut []),
+            Self::Listening(listener) => SockRef::from(listener).recv(&mut []),
             Self::Connecting | Self::Stream(_) => Err(invalid()),
         }
     }
@@ -285,13 +303,14 @@ impl Stream {
         }
     }
 
-    /// `recv(buffer)`; nothing more after it has returned 0 or an error.
+    /// `recv(buffer)`; after it has returned 0 or an error, only when it is `asked` for.
     pub fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
+        asked: bool,
     ) -> Poll<io::Result<usize>> {
-        if self.ended {
+        if self.ended && !asked {
             return Poll::Pending;
         }
         loop {

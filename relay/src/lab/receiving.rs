@@ -58,8 +58,11 @@ impl Lab {
                     return false;
                 }
                 let buffer = &mut buffer[..endpoint.buffer_bytes.max(1)];
+                let asked = !endpoint.asked.is_empty();
                 let Socket::Tcp(Tcp::Stream(stream)) = &mut endpoint.socket else { return false };
-                let Poll::Ready(received) = stream.poll_receive(cx, buffer) else { return false };
+                let Poll::Ready(received) = stream.poll_receive(cx, buffer, asked) else {
+                    return false;
+                };
                 let peer = stream.peer();
                 let received =
                     received.map(|kept| (peer, kept, Bytes::copy_from_slice(&buffer[..kept])));

@@ -86,12 +86,14 @@ impl Targets {
     }
 
     /// Whether a connection to `target` would reach the relay's own port: a relay that listens on
-    /// every address is reached by every address of this machine.
+    /// every address is reached by every address of this machine, and a connection to the
+    /// unspecified address goes to loopback.
     fn is_own(&self, target: SocketAddr) -> bool {
         self.own.iter().any(|own| {
             own.port() == target.port()
                 && (own.ip() == target.ip()
                     || own.ip().is_unspecified()
+                    || target.ip().is_unspecified()
                     || (own.ip().is_loopback() && target.ip().is_loopback()))
         })
     }
@@ -181,6 +183,10 @@ mod tests {
         let own = "127.0.0.2:8080".parse().expect("an address");
         assert_eq!(loopback().judge(own, Transport::Tcp), Err(Refusal::Own(own)));
         assert_eq!(loopback().judge(own, Transport::Udp), Ok(own));
+        for spelling in ["0.0.0.0:8080", "[::]:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+            let refusal = loopback().judge(spelling.parse().expect("an address"), Transport::Tcp);
+            assert!(matches!(refusal, Err(Refusal::Own(_))), "{spelling}: {refusal:?}");
+        }
     }
 
     #[test]

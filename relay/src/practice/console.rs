@@ -96,12 +96,19 @@ impl Console {
         self.next_number() - self.lines.len() as u64
     }
 
-    /// At most `limit` lines from number `next` on, and how many of those asked for are gone.
-    pub(super) fn read(&self, next: u64, limit: usize) -> (Vec<ConsoleLine>, u64) {
+    /// At most `limit` lines from number `next` on, of no more than `bytes` if they are several, and
+    /// how many of those asked for are gone.
+    pub(super) fn read(&self, next: u64, limit: usize, bytes: usize) -> (Vec<ConsoleLine>, u64) {
         let oldest = self.oldest_number();
         let skipped = oldest.saturating_sub(next);
         let from = usize::try_from(next.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        (self.lines.iter().skip(from).take(limit).cloned().collect(), skipped)
+        let mut read = 0;
+        let fits = |line: &&ConsoleLine| {
+            let is_first = read == 0;
+            read += line.text.len();
+            is_first || read <= bytes
+        };
+        (self.lines.iter().skip(from).take(limit).take_while(fits).cloned().collect(), skipped)
     }
 
     fn tell_not_shown(&mut self, now: RelayTime) -> bool {
@@ -138,7 +145,7 @@ mod tests {
     }
 
     fn texts(console: &Console) -> Vec<String> {
-        console.read(1, usize::MAX).0.into_iter().map(|line| line.text).collect()
+        console.read(1, usize::MAX, usize::MAX).0.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -185,10 +192,21 @@ mod tests {
         for line in 0..KEPT_LINES + 5 {
             console.say(at(0), format_args!("{line}"));
         }
-        let (lines, skipped) = console.read(1, 2);
+        let (lines, skipped) = console.read(1, 2, usize::MAX);
         assert_eq!((skipped, lines[0].number, lines.len()), (5, 6, 2));
-        let (lines, skipped) = console.read(console.next_number(), 2);
+        let (lines, skipped) = console.read(console.next_number(), 2, usize::MAX);
         assert_eq!((skipped, lines.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_reader_gets_no_more_bytes_than_it_asks_for_and_one_line_at_least() {
+        let mut console = Console::default();
+        for _ in 0..3 {
+            console.say(at(0), format_args!("12345"));
+        }
+        for (bytes, lines) in [(0, 1), (5, 1), (9, 1), (10, 2), (15, 3)] {
+            assert_eq!(console.read(1, 3, bytes).0.len(), lines, "{bytes}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::clock::Clock;
 pub const HISTORY_LINES: usize = 200;
 /// Lines in one notice.
 const NOTICE_LINES: usize = 100;
+/// Bytes of text in one notice: as JSON, at most six times as long, it fits the largest message.
+const NOTICE_BYTES: usize = 32 * 1024;
 
 /// What a watcher is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +235,8 @@ impl Watch {
         for server in (0..count).map(|step| (self.turn + step) % count) {
             let (entry, cursor) = (&board.servers[server], &mut self.cursors[server]);
             if cursor.next_line < entry.console.next_number() {
-                let (lines, skipped) = entry.console.read(cursor.next_line, NOTICE_LINES);
+                let (lines, skipped) =
+                    entry.console.read(cursor.next_line, NOTICE_LINES, NOTICE_BYTES);
                 cursor.next_line += skipped + lines.len() as u64;
                 self.turn = server + 1;
                 let server = entry.status.server.clone();

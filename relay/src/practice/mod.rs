@@ -14,7 +14,7 @@ mod tests;
 mod udp;
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -138,6 +138,17 @@ impl Program {
     }
 }
 
+/// Where a server that listens at `address` is reached from this machine: one that listens on every
+/// address is reached on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        named => named,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 impl Practice {
     /// Starts all of them, until `shutdown` is over or [`Practice::stop`] is called. A server that
     /// cannot listen says so in its status.
@@ -172,7 +183,7 @@ impl Practice {
         let statuses = programs.iter().map(|&(program, address)| ServerStatus {
             server: program.name().to_owned(),
             transport: program.transport(),
-            address,
+            address: reachable(address),
             buffer_bytes: program.buffer_bytes().try_into().unwrap_or(u32::MAX),
             state: ServerState::Stopped,
             note: None,

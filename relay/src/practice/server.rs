@@ -9,6 +9,7 @@ use wire::{ServerAction, ServerState, ServerStatus, SocketError, Transport};
 
 use super::Program;
 use super::hub::Printer;
+use super::reachable;
 use super::tcp::TcpServer;
 use super::udp::UdpServer;
 use crate::errno::socket_error;
@@ -101,7 +102,7 @@ impl Server {
                 self.address = address;
                 self.paused = false;
                 self.printer.set_status(|status| {
-                    status.address = address;
+                    status.address = reachable(address);
                     status.state = ServerState::Running;
                     status.note = None;
                 });

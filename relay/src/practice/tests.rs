@@ -382,3 +382,14 @@ async fn one_alone_prints_its_console_and_a_taken_port_is_an_error() {
     assert!(text.contains(&format!("udp 127.0.0.1:{port}: another program")), "{text}");
     assert!(text.contains("--port"), "{text}");
 }
+
+#[tokio::test]
+async fn servers_that_listen_on_every_address_are_named_by_one_that_reaches_them() {
+    let host = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let settings = Settings { host, ports: Ports::ANY };
+    let practice = Practice::start(settings, Clock::start(), std::future::pending()).await;
+    let hello = address(&practice, "hello");
+    assert!(hello.ip().is_loopback(), "{hello}");
+    assert_eq!(ask(&client().await, hello, b"hi").await, b"Hello UDP Client");
+    practice.stop().await;
+}

@@ -92,7 +92,7 @@ impl Session {
             Call::Resolve { call, host, port } => {
                 check_host(&host)?;
                 self.pending.insert(call, Pending { socket: None, then: Then::AnswerPermitted });
-                self.commands.push_back((call, Command::Lookup { host, port }));
+                self.commands.push_back((call, Command::Lookup { socket: None, host, port }));
                 Ok(())
             }
             Call::Setsockopt { call, socket, option, value } => {
@@ -231,7 +231,7 @@ impl Session {
         }
         self.pending.insert(call, pending);
         self.socket(socket)?.busy = Some(call);
-        self.commands.push_back((call, Command::Lookup { host, port }));
+        self.commands.push_back((call, Command::Lookup { socket: Some(socket), host, port }));
         Ok(())
     }
 
@@ -276,7 +276,9 @@ impl Session {
             _ => Command::Connect { socket: id, address },
         };
         self.command(call, Some(id), command);
-        self.socket(id)?.busy = Some(call);
+        let socket = self.socket(id)?;
+        socket.is_bound |= pending.then == Then::Bind;
+        socket.busy = Some(call);
         Ok(())
     }
 

@@ -57,8 +57,8 @@ pub enum Command {
     Connect { socket: SocketId, address: SocketAddr },
     /// Listen and accept.
     Listen { socket: SocketId, backlog: u16 },
-    /// Find the addresses of a name.
-    Lookup { host: String, port: u16 },
+    /// Find the addresses of a name, perhaps for a socket; then closing it calls the look-up off.
+    Lookup { socket: Option<SocketId>, host: String, port: u16 },
     /// Set an option.
     SetOption { socket: SocketId, option: SocketOption, value: u32 },
     /// Set buffer and mode of receiving.
@@ -127,6 +127,8 @@ struct Socket {
     busy: Option<CallId>,
     deferred: VecDeque<Deferred>,
     deferred_bytes: usize,
+    /// A page that bound the socket is a server; others have no strangers to answer.
+    is_bound: bool,
     heard: HashSet<SocketAddr>,
     heard_order: VecDeque<SocketAddr>,
 }
@@ -404,7 +406,8 @@ impl Session {
 
     fn hear(&mut self, socket: SocketId, source: SocketAddr) {
         let Some(socket) = self.sockets.get_mut(&socket) else { return };
-        if socket.heard.contains(&source) || self.targets.judge(source, Transport::Udp).is_ok() {
+        let is_known = !socket.is_bound || socket.heard.contains(&source);
+        if is_known || self.targets.judge(source, Transport::Udp).is_ok() {
             return;
         }
         if socket.heard_order.len() >= HEARD_LIMIT
@@ -431,6 +434,7 @@ impl Socket {
             busy: None,
             deferred: VecDeque::new(),
             deferred_bytes: 0,
+            is_bound: false,
             heard: HashSet::new(),
             heard_order: VecDeque::new(),
         }

@@ -82,6 +82,25 @@ fn opened(kind: Kind) -> Session {
     session
 }
 
+fn bind(session: &mut Session, id: u32) {
+    let bind = Call::Bind { call: CallId(id), socket: UDP, host: "127.0.0.1".into(), port: 20_010 };
+    call(session, &bind);
+    assert!(matches!(commands(session)[..], [(_, Command::Bind { .. })]));
+    succeed(session, id);
+    events(session);
+}
+
+fn hear(session: &mut Session, source: &str) {
+    session.handle_datagram(Datagram {
+        socket: UDP,
+        transport: Transport::Udp,
+        source: address(source),
+        received_at: at(1),
+        size: 2,
+        payload: Bytes::from_static(b"hi"),
+    });
+}
+
 /// The name of the one error that was told.
 fn failure(session: &mut Session) -> String {
     let names: Vec<_> = events(session)
@@ -157,21 +176,19 @@ fn only_permitted_addresses_of_a_name_are_told() {
 }
 
 #[test]
-fn a_forbidden_destination_is_never_transmitted_unless_it_wrote_first() {
+fn a_forbidden_destination_is_never_transmitted_unless_it_wrote_to_a_server_first() {
     let mut session = opened(Kind::Udp);
+    hear(&mut session, "192.0.2.1:4999");
+    send(&mut session, UDP, 0, Some("192.0.2.1:4999"));
+    assert_eq!(failure(&mut session), "NOT_PERMITTED");
+
+    bind(&mut session, 2);
     let stranger = "192.0.2.1:5000";
     send(&mut session, UDP, 1, Some(stranger));
     assert_eq!(failure(&mut session), "NOT_PERMITTED");
     assert_eq!(commands(&mut session), []);
 
-    session.handle_datagram(Datagram {
-        socket: UDP,
-        transport: Transport::Udp,
-        source: address(stranger),
-        received_at: at(1),
-        size: 2,
-        payload: Bytes::from_static(b"hi"),
-    });
+    hear(&mut session, stranger);
     send(&mut session, UDP, 2, Some(stranger));
     assert_eq!(commands(&mut session).len(), 1);
     send(&mut session, UDP, 3, Some("192.0.2.1:5001"));
@@ -181,16 +198,9 @@ fn a_forbidden_destination_is_never_transmitted_unless_it_wrote_first() {
 #[test]
 fn the_memory_of_who_wrote_is_bounded() {
     let mut session = opened(Kind::Udp);
+    bind(&mut session, 2);
     for peer in 0..=HEARD_LIMIT {
-        let port = u16::try_from(1_000 + peer).expect("a port");
-        session.handle_datagram(Datagram {
-            socket: UDP,
-            transport: Transport::Udp,
-            source: SocketAddr::from(([192, 0, 2, 1], port)),
-            received_at: at(1),
-            size: 0,
-            payload: Bytes::new(),
-        });
+        hear(&mut session, &format!("192.0.2.1:{}", 1_000 + peer));
     }
     events(&mut session);
     send(&mut session, UDP, 1, Some("192.0.2.1:1000"));

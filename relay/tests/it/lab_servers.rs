@@ -101,6 +101,19 @@ fn consoles_are_streamed_with_what_was_printed_before() {
 }
 
 #[test]
+fn a_console_of_long_lines_does_not_end_the_sessions_that_watch_it() {
+    let (relay, at) = with_practice();
+    let (native, _) = any_udp();
+    for payload in std::iter::repeat_n(&[0; 1_024][..], 120).chain([&b"the last"[..]]) {
+        native.send_to(payload, at(9_999)).unwrap();
+        assert_eq!(receive(&native).0, [b"ack:", payload].concat());
+    }
+    let mut lab = Lab::open(relay.address);
+    let mut consoles = Consoles::watched(&mut lab);
+    consoles.wait_for(&mut lab, "ack", ConsoleSource::Program, "b'the last'");
+}
+
+#[test]
 fn a_datagram_too_large_for_hello_is_cut_there() {
     let (relay, at) = with_practice();
     let mut lab = Lab::open(relay.address);

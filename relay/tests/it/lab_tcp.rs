@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-use wire::{Call, Event, Half, SocketId, SocketOption, ToClient, Transport};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use wire::{Call, Event, Half, ReceiveMode, SocketId, SocketOption, ToClient, Transport};
 
 use crate::lab_client::Lab;
 use crate::native::{closed_port, own_address};
@@ -110,6 +111,70 @@ fn shutdown_is_seen_as_the_end_of_the_stream() {
 }
 
 #[test]
+fn each_recvfrom_is_answered_at_the_end_of_a_stream_too() {
+    let relay = Relay::plain();
+    let (mut lab, native) = connected(&relay);
+    lab.receive(1, 100, ReceiveMode::Asked);
+    drop(native);
+    for _ in 0..3 {
+        lab.ask(|call| Call::Recvfrom { call, socket: SOCKET }).unwrap();
+        end_of_stream(&mut lab, 1);
+    }
+}
+
+#[test]
+fn a_connection_that_was_closed_while_it_was_made_does_not_meet_a_later_socket() {
+    let relay = Relay::plain();
+    let mut lab = Lab::open(relay.address);
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::from(SocketAddr::from((own_address(), 0)))).unwrap();
+    listener.listen(0).unwrap();
+    let listener = TcpListener::from(listener);
+    let target = listener.local_addr().unwrap();
+    // Its queue is full with one connection: the handshakes of others wait.
+    let _first = TcpStream::connect(target).unwrap();
+    let connect = |lab: &mut Lab, socket| {
+        lab.tcp(socket);
+        let (socket, host, port) = (SocketId(socket), target.ip().to_string(), target.port());
+        lab.call(|call| Call::Connect { call, socket, host, port })
+    };
+    let closed = connect(&mut lab, 1);
+    let witness = connect(&mut lab, 2);
+    lab.close(1);
+    assert_eq!(lab.answer(closed).unwrap_err().name, "NO_SUCH_SOCKET");
+    lab.udp(1);
+    let own = lab.bind(1, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    lab.done(witness);
+    let local = lab.ask(|call| Call::Getsockname { call, socket: SOCKET }).unwrap().local;
+    assert_eq!(local, Some(own));
+    lab.send(1, 1, Some(own), "to itself");
+    assert_eq!(lab.datagram(1).transport, Transport::Udp);
+}
+
+#[test]
+fn closed_streams_that_still_send_are_bounded() {
+    /// More than the two systems' buffers hold, as they are set here.
+    const PAYLOAD_BYTES: usize = 200_000;
+    let relay = Relay::plain();
+    let mut lab = Lab::open(relay.address);
+    let listener = TcpListener::bind((own_address(), 0)).unwrap();
+    SockRef::from(&listener).set_recv_buffer_size(4_096).unwrap();
+    let started = Instant::now();
+    for socket in 1..=9 {
+        lab.tcp(socket);
+        let option = SocketOption::SendBuffer;
+        let socket_id = SocketId(socket);
+        lab.ask(|call| Call::Setsockopt { call, socket: socket_id, option, value: 4_096 }).unwrap();
+        lab.connect(socket, listener.local_addr().unwrap()).unwrap();
+        lab.send(socket, socket, None, vec![0; PAYLOAD_BYTES]);
+        lab.close(socket);
+    }
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(4), "the ninth waits for another to give up: {waited:?}");
+}
+
+#[test]
 fn a_reset_is_named() {
     let relay = Relay::plain();
     let (mut lab, native) = connected(&relay);
@@ -149,6 +214,26 @@ fn a_listener_accepts_native_programs() {
     }
     lab.close(1);
     assert!(TcpStream::connect(own).is_err(), "a closed listener accepts no one");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listen_that_fails_can_be_tried_again() {
+    let relay = Relay::plain();
+    let mut lab = Lab::open(relay.address);
+    let own = SocketAddr::from((own_address(), 9_999));
+    let listen = |lab: &mut Lab, socket| {
+        let socket = SocketId(socket);
+        lab.ask(|call| Call::Listen { call, socket, backlog: 8 }).map(|done| done.local)
+    };
+    for socket in [1, 2] {
+        lab.tcp(socket);
+        assert_eq!(lab.bind(socket, own), Ok(own));
+    }
+    assert_eq!(listen(&mut lab, 1), Ok(Some(own)));
+    assert_eq!(listen(&mut lab, 2).unwrap_err().name, "EADDRINUSE");
+    lab.close(1);
+    assert_eq!(listen(&mut lab, 2), Ok(Some(own)));
 }
 
 #[test]
@@ -191,6 +276,11 @@ fn a_stream_that_is_not_connected_has_the_systems_errors() {
     lab.tcp(1);
     lab.send(1, 1, None, "too early");
     assert_eq!(lab.outcome(1), Err("EPIPE".to_owned()));
+    lab.receive(1, 100, ReceiveMode::Asked);
+    let recvfrom = |call| Call::Recvfrom { call, socket: SOCKET };
+    assert_eq!(lab.ask(recvfrom).unwrap_err().name, "ENOTCONN");
     let early = lab.ask(|call| Call::Shutdown { call, socket: SOCKET, how: Half::Both });
     assert_eq!(early.unwrap_err().name, "ENOTCONN");
+    lab.ask(recvfrom).unwrap();
+    end_of_stream(&mut lab, 1);
 }
