@@ -316,6 +316,10 @@ impl Browser {
 
     /// Chooses the option of a select by its value.
     pub(crate) async fn choose(&self, id: &str, value: &str) {
+        let script = format!(
+            "return [...document.getElementById('{id}').options].some(it => it.value === '{value}')"
+        );
+        self.until(&format!("#{id} offers {value:?}"), &script).await;
         let element = self.element(id).await;
         element
             .select_by_value(value)

@@ -153,25 +153,30 @@ impl Compose {
         self.refused = None;
     }
 
-    /// The line under the message: how many bytes it is.
-    pub fn summary(&self) -> String {
+    /// The line beside the message: how many bytes it is. A stream does not carry nothing.
+    pub fn summary(&self, is_stream: bool) -> String {
         let Ok(template) = self.template() else { return String::new() };
         let plain: usize = template.pieces.iter().map(Bytes::len).sum();
         let mut out = text::bytes(template.payload(1).len() as u64);
         out.push_str(match self.notation {
+            _ if plain == 0 && !template.has_counter() => {
+                if is_stream {
+                    " · a stream carries nothing"
+                } else {
+                    " · an empty datagram"
+                }
+            }
             Notation::Text => " · UTF-8",
             Notation::Hex => " · given as hex",
         });
         if template.has_counter() {
             out.push_str(match self.notation {
-                Notation::Text => " · {n} becomes 1, 2, 3 …",
-                Notation::Hex => " · {n} becomes 00 00 00 01, 00 00 00 02 …",
+                Notation::Text => " · {n} is 1, 2, 3 …",
+                Notation::Hex => " · {n} is 00 00 00 01 …",
             });
         }
-        if plain > wire::PAYLOAD_LIMIT_IPV4 {
-            out.push_str(" · more than the 65,507 that one IPv4 datagram carries");
-        } else if plain == 0 && !template.has_counter() {
-            out.push_str(" · an empty datagram is a datagram too");
+        if plain > wire::PAYLOAD_LIMIT_IPV4 && !is_stream {
+            out.push_str(" · over 65,507, a datagram’s most");
         }
         out
     }
@@ -263,7 +268,7 @@ mod tests {
     #[test]
     fn the_lesson_message_is_sixteen_bytes() {
         let message = Compose::default();
-        assert_eq!(message.summary(), "16 bytes · UTF-8");
+        assert_eq!(message.summary(false), "16 bytes · UTF-8");
         let template = message.template().expect("it is text");
         assert_eq!(template.payload(7), "Hello UDP Server");
         assert!(!template.has_counter());
@@ -345,7 +350,7 @@ mod tests {
             for notation in [Notation::Text, Notation::Hex] {
                 let mut message = compose(&typed, notation);
                 message.insert_counter(Some(at));
-                let _ = (message.template(), message.summary());
+                let _ = (message.template(), message.summary(true));
                 message.switch(Notation::Text);
                 message.switch(Notation::Hex);
             }

@@ -187,6 +187,9 @@ impl Model {
             row.at = clock.map_or(row.at, |clock| clock.log_sent(at, row.at));
             row.from = row.from.or(local);
         });
+        if let Some(at) = self.log.row(row).map(|row| row.at) {
+            self.log.happened(row, at);
+        }
     }
 
     /// The socket's own address has become known: the rows of what it sent and received say it. Those

@@ -345,19 +345,25 @@ impl Form {
                 0
             })
         };
-        let local_port = if is_server {
-            take(Field::ListenPort, target::parse_local_port(&self.listen_port).map(u32::from))
+        let (field, typed) = if is_server {
+            (Field::ListenPort, &self.listen_port)
         } else {
-            take(Field::LocalPort, target::parse_local_port(&self.local_port).map(u32::from))
+            (Field::LocalPort, &self.local_port)
         };
+        let mut local_port = target::parse_local_port(typed).map(u32::from);
+        if is_server {
+            local_port = Ok(take(field, local_port));
+        }
         let times = take(Field::Times, whole(&self.times, 1, TIMES_LIMIT, "sends"));
         let gap = take(Field::Gap, whole(&self.gap, 0, GAP_LIMIT_MS, "ms"));
         let timeout_ms = take(Field::Timeout, timeout_ms(&self.timeout));
         let buffer = take(Field::Buffer, whole(&self.buffer, 0, BUFFER_LIMIT, "bytes"));
+        let local_port = take(field, local_port);
         let message = match self.compose().template() {
             Ok(message) => message,
             Err(why) => {
-                errors.push((Field::Message, why));
+                let place = errors.iter().position(|(field, _)| field.is_under_more());
+                errors.insert(place.unwrap_or(errors.len()), (Field::Message, why));
                 return Err(errors);
             }
         };
@@ -382,12 +388,15 @@ impl Form {
     pub fn more_summary(&self) -> String {
         let mut out = match whole(&self.times, 1, TIMES_LIMIT, "sends") {
             Ok(1) => "once".to_owned(),
-            Ok(times) => format!("{} times", text::count(times.into())),
+            Ok(times) => {
+                let mut out = format!("{} times", text::count(times.into()));
+                if let Ok(gap @ 1..) = whole(&self.gap, 0, GAP_LIMIT_MS, "ms") {
+                    out.push_str(&format!(", {} ms apart", text::count(gap.into())));
+                }
+                out
+            }
             Err(_) => "times ?".to_owned(),
         };
-        if let Ok(gap @ 1..) = whole(&self.gap, 0, GAP_LIMIT_MS, "ms") {
-            out.push_str(&format!(", {} ms apart", text::count(gap.into())));
-        }
         out.push_str(&match timeout_ms(&self.timeout) {
             Ok(0) => " · no timeout".to_owned(),
             Ok(ms) => {
@@ -499,11 +508,13 @@ mod tests {
             times: "10001".to_owned(),
             gap: "-1".to_owned(),
             buffer: "65536".to_owned(),
+            local_port: "65536".to_owned(),
             ..Form::default()
         };
-        let wrong = form.settings(&[]).expect_err("five fields are wrong");
+        let wrong = form.settings(&[]).expect_err("six fields are wrong");
         let fields: Vec<Field> = wrong.into_iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, [Field::Host, Field::Port, Field::Times, Field::Gap, Field::Buffer]);
+        assert!(fields.is_sorted_by_key(|field| Field::ALL.iter().position(|it| it == field)));
+        assert_eq!(fields.len(), 6);
         assert_eq!(form.host, "no host");
     }
 

@@ -156,6 +156,20 @@ impl Log {
         }
     }
 
+    /// What this row tells of happened at `at` by the relay's clock, so the calls that it waited for
+    /// were over by then: their rows have the later time at which the page heard of them.
+    pub fn happened(&mut self, number: u64, at: Duration) {
+        let mut before = number;
+        while let Some(row) = before.checked_sub(1).and_then(|before| self.row_mut(before)) {
+            if row.relay_at.is_some() || row.at <= at || !matches!(row.what, What::Called(..)) {
+                break;
+            }
+            row.at = at;
+            before = row.number;
+        }
+        self.origin = self.origin.map(|origin| origin.min(at));
+    }
+
     /// Whether some rows may be hidden.
     pub fn is_filtered(&self) -> bool {
         self.filter != Filter::default()
@@ -337,6 +351,22 @@ mod tests {
             fate: Fate::Waiting,
             ..Row::bare(Duration::ZERO, What::Sent { to: true, stream: false })
         }
+    }
+
+    #[test]
+    fn a_call_that_a_send_waited_for_is_not_later_than_the_send() {
+        let called = |ms| {
+            Row::bare(Duration::from_millis(ms), What::Called(Made::Close, "close ✓".to_owned()))
+        };
+        let mut log = Log::default();
+        for ms in [1, 5, 6] {
+            log.push(called(ms));
+        }
+        let number = log.push(sent(Bytes::new()));
+        log.happened(number, Duration::from_millis(4));
+        let times: Vec<_> =
+            (1..4).filter_map(|number| Some(log.row(number)?.at.as_millis())).collect();
+        assert_eq!(times, [1, 4, 4]);
     }
 
     fn scan_all(log: &mut Log) -> usize {

@@ -302,18 +302,18 @@ impl Row {
                 None => "handed to the relay".to_owned(),
             },
             Fate::Reply { row, after, how: How::ByStream } => {
-                format!("bytes after {} in #{row}", text::time(*after))
+                format!("bytes in {}: #{row}", text::time(*after))
             }
             Fate::Reply { row, after, how } => {
                 format!("reply in {}: #{row} ({})", text::time(*after), how.words())
             }
             Fate::NoReply(_) => "no reply in time".to_owned(),
             Fate::Late { row, after, over, .. } => {
-                format!("late, after {}: #{row} ({} over)", text::time(*after), text::time(*over))
+                format!("late, in {}: #{row} ({} over)", text::time(*after), text::time(*over))
             }
             Fate::Failed(error) => text::harmless(&error.name),
             Fate::Instead(error) => format!("{} (instead of a reply)", text::harmless(&error.name)),
-            Fate::Unknown(why) => format!("unknown: {why}"),
+            Fate::Unknown(why) => format!("unknown ({why})"),
             Fate::ReplyTo { row, over: Some(over), .. } => {
                 format!("late reply to #{row} ({} over)", text::time(*over))
             }

@@ -11,6 +11,11 @@ use crate::app::{code, text};
 /// Payload bytes that a row in the table shows at most; the detail shows all.
 const PAYLOAD_SHOWN: usize = 160;
 
+/// Characters that the table has for a time, and for the time since the row above: where there are
+/// more, decimals go. A copy has them all.
+const TIME_SHOWN: usize = 10;
+const DELTA_SHOWN: usize = 9;
+
 /// A row as the table draws it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowView {
@@ -81,6 +86,14 @@ fn parts(address: SocketAddr) -> (String, String) {
     (host, format!(":{}", address.port()))
 }
 
+/// Drops decimals that there is no room for.
+fn shorten(number: &mut String, most: usize) {
+    let point = number.bytes().position(|byte| byte == b'.');
+    if let Some(point) = point.filter(|_| number.len() > most) {
+        number.truncate(if point + 1 < most { most } else { point });
+    }
+}
+
 impl Log {
     /// The rows of the view in this range, as far as there are any.
     pub fn rows(
@@ -92,7 +105,12 @@ impl Log {
         range.map_while(move |index| {
             let row = self.row(self.at(index)?)?;
             let before = index.checked_sub(1).and_then(|index| self.row(self.at(index)?));
-            Some(self.row_view(row, before, now, wall, PAYLOAD_SHOWN))
+            let mut view = self.row_view(row, before, now, wall, PAYLOAD_SHOWN);
+            if self.times == Times::SinceFirst {
+                shorten(&mut view.time, TIME_SHOWN);
+            }
+            shorten(&mut view.delta, DELTA_SHOWN);
+            Some(view)
         })
     }
 
@@ -238,4 +256,22 @@ fn known(row: &Row) -> String {
     }
     out.push_str(&more);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn decimals_go_where_there_is_no_room_and_digits_never() {
+        for (whole, shown) in [
+            ("0.078", "0.078"),
+            ("9,999.999", "9,999.999"),
+            ("12,982.771", "12,982.77"),
+            ("1,000,123.456", "1,000,123"),
+            ("100,000,123.456", "100,000,123"),
+        ] {
+            let mut number = whole.to_owned();
+            super::shorten(&mut number, super::DELTA_SHOWN);
+            assert_eq!(number, shown);
+        }
+    }
 }

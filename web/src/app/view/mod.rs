@@ -317,7 +317,10 @@ fn header(model: &Model, now: Duration) -> Header {
 
 fn socket_words(model: &Model) -> String {
     match &model.socket {
-        None => "no socket open yet".to_owned(),
+        None if model.session.sessions > 0 && !model.session.is_ready() => {
+            "sockets closed".to_owned()
+        }
+        None => "no socket open".to_owned(),
         Some(socket) => match socket.local {
             Some(local) => format!("socket {local}"),
             None if socket.waits_for.is_some() => "opening a socket…".to_owned(),
@@ -393,7 +396,7 @@ fn fields(model: &Model) -> FieldsView {
         more_is_wrong: errors.iter().any(|(field, why)| field.is_under_more() && why.is_some()),
         errors,
         notation: form.compose().notation,
-        summary: form.compose().summary(),
+        summary: form.compose().summary(form.kind.is_stream()),
         message_label: if form.kind.is_server() { "Answer" } else { "Message" },
         more: form.more_summary(),
         socket: socket_words(model),
@@ -423,7 +426,7 @@ fn answer_to(model: &Model) -> String {
     let whom = match (model.answers_to(), model.form.answer) {
         (None, _) => "Nobody has called yet.".to_owned(),
         (Some((_, to)), AnswerMode::ByHand) => format!("Answers {to}"),
-        (Some((_, to)), _) => format!("Answers each by itself; by hand: {to}"),
+        (Some((_, to)), _) => format!("By hand to {to}"),
     };
     whom + &dropped
 }

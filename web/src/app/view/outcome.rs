@@ -17,13 +17,24 @@ pub(super) fn outcome_view(model: &Model, now: Duration) -> OutcomeView {
     match &model.headline {
         Headline::Idle => OutcomeView {
             state: "idle",
-            title: "Nothing sent yet".to_owned(),
+            title: if model.form.kind.is_server() {
+                "Not listening yet"
+            } else {
+                "Nothing sent yet"
+            }
+            .to_owned(),
             detail: if model.form.kind.is_server() {
                 "Press Listen. Who calls, and what they say, will stand here."
             } else {
-                "Press Send. What happens to the datagram, and what this program can know of it, will stand here."
+                "Press Send. What happens to the message, and what this program can know of it, will stand here."
             }
             .to_owned(),
+            ..OutcomeView::default()
+        },
+        Headline::NoRelay if model.session.is_ready() => OutcomeView {
+            state: "idle",
+            title: "Nothing was sent".to_owned(),
+            detail: "There was no relay then; now there is. What you typed has stayed.".to_owned(),
             ..OutcomeView::default()
         },
         Headline::NoRelay => OutcomeView {
@@ -52,7 +63,7 @@ pub(super) fn outcome_view(model: &Model, now: Duration) -> OutcomeView {
         Headline::Answered(heard) => {
             let mut view = OutcomeView {
                 state: "answered",
-                title: format!("Message from {}", heard.from),
+                title: "A client says".to_owned(),
                 detail: match heard.answered {
                     Some(bytes) => format!("Answered with {}.", text::bytes(bytes as u64)),
                     None => "Not answered. The program knows the sender’s address and could answer.".to_owned(),
@@ -157,8 +168,13 @@ fn single(model: &Model, run: &Run, now: Duration) -> OutcomeView {
             view.state = "timeout";
             "No reply received in time".clone_into(&mut view.title);
             view.detail = format!(
-                "The program knows only that nothing came within {} s. Whether the request was lost, or the reply, or nobody listens, it cannot tell.",
-                text::seconds(*waited)
+                "The program knows only that nothing came within {} s. {}",
+                text::seconds(*waited),
+                if run.settings.kind.is_stream() {
+                    "The connection stands as far as it knows: the server may be slow, or never answer."
+                } else {
+                    "Whether the request was lost, or the reply, or nobody listens, it cannot tell."
+                }
             );
         }
         Fate::Late { after, over, .. } => {

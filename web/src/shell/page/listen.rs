@@ -117,7 +117,7 @@ fn window(on: &mut Listening<'_>) {
         app.request_frame();
     });
     if let Ok(observer) = ResizeObserver::new(act.as_ref().unchecked_ref()) {
-        on.app.with_page(|page| observer.observe(page.elements.get(Id::LogViewport)));
+        on.app.with_page(|page| observer.observe(page.elements.get(Id::LogGrid)));
         on.all.push(Listener(Kept::Resize { observer, _act: act }));
     }
     for track in [Id::PathLegRelayTrack, Id::PathLegTargetTrack] {
@@ -215,7 +215,7 @@ fn log(on: &mut Listening<'_>) {
         app.with_page(|page| page.log_mut().0.follow());
         app.request_frame();
     });
-    on.on(Id::LogViewport, "scroll", |app, _| {
+    on.on(Id::LogGrid, "scroll", |app, _| {
         app.with_page(|page| {
             let (log, elements) = page.log_mut();
             log.scrolled(elements);

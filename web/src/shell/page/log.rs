@@ -113,8 +113,11 @@ impl LogTable {
         page.attribute(Id::LogGrid, "aria-activedescendant", active.as_deref());
         if self.needs_measure && view.len > 0 {
             // The first row has just been shown: only now its height can be known.
+            let guessed = self.height;
             self.measure(page);
-            self.drawn_len = None;
+            if self.height != guessed {
+                self.draw(page, model, view);
+            }
         }
     }
 
@@ -123,10 +126,10 @@ impl LogTable {
     }
 
     fn measure(&mut self, page: &Elements) {
-        self.needs_measure = false;
-        self.viewport = page.get(Id::LogViewport).client_height();
+        self.viewport = in_sight(page);
         let shown = self.pool.iter().find(|slot| slot.drawn.is_some());
         let height = shown.map_or(0, |slot| slot.row.offset_height());
+        self.needs_measure = height == 0;
         if height > 0 && height != self.height {
             self.height = height;
             self.drawn_len = None;
@@ -144,13 +147,15 @@ impl LogTable {
 
     /// The person, or this table, has scrolled.
     pub(crate) fn scrolled(&mut self, page: &Elements) {
-        self.scrolled = page.get(Id::LogViewport).scroll_top();
+        self.scrolled = page.get(Id::LogGrid).scroll_top();
+        // A change of size scrolls too, before it is told: that is no wish to leave the end.
+        self.viewport = in_sight(page);
         let end = self.end(self.drawn_len.unwrap_or(0));
         self.follows = self.scrolled >= end - self.height * 3 / 2;
     }
 
     fn scroll_to(&mut self, page: &Elements, top: i32) {
-        page.get(Id::LogViewport).set_scroll_top(top);
+        page.get(Id::LogGrid).set_scroll_top(top);
         self.scrolled = top;
     }
 
@@ -346,6 +351,11 @@ impl Slot {
 /// Whether a socket with this local host uses whichever of its machine's addresses fits.
 fn is_any(host: &str) -> bool {
     matches!(host, "0.0.0.0" | "[::]")
+}
+
+/// The height that rows can be seen in: the table's, less its heading that stays on top.
+fn in_sight(page: &Elements) -> i32 {
+    page.get(Id::LogGrid).client_height() - page.get(Id::LogViewport).offset_top()
 }
 
 /// The height of so many rows.
