@@ -150,3 +150,21 @@ async fn half_a_request_is_not_waited_for() {
         assert_eq!(start.elapsed().as_secs(), 10, "{half:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_becomes_no_session_ends_after_a_minute() {
+    let (relay, _) = started(Limits::default()).await;
+    let mut stream = connection(relay).await;
+    let start = Instant::now();
+    let mut response = [0; 1024];
+    let mut answers = 0;
+    while stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: any\r\n\r\n").await.is_ok()
+        && matches!(stream.read(&mut response).await, Ok(size) if size > 0)
+    {
+        assert!(response.starts_with(b"HTTP/1.1 200"));
+        answers += 1;
+        tokio::time::sleep(Duration::from_secs(7)).await;
+    }
+    assert_eq!(answers, 9);
+    assert_eq!(start.elapsed().as_secs(), 63);
+}
