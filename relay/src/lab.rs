@@ -57,6 +57,8 @@ struct Endpoint {
     /// `recvfrom` calls that wait; bounded by the session's bound on calls.
     asked: VecDeque<Asked>,
     /// The look-up or handshake that the socket waits for.
+    /// A listener whose `accept` failed, mostly for want of files: it is left alone for a while.
+    rests: bool,
     awaited: Option<Owned>,
 }
 
@@ -83,6 +85,8 @@ enum Later {
     TimedOut(CallId, SocketId),
     /// A closed stream has handed over what was sent, or given up.
     Finished,
+    /// A listener that failed may be tried again.
+    Rested(SocketId),
     /// Its owner ended before.
     CalledOff,
 }
@@ -417,6 +421,11 @@ impl Lab {
                     self.session.handle_result(call, result, now);
                 }
                 Later::Finished => self.finishing -= 1,
+                Later::Rested(socket) => {
+                    if let Some(endpoint) = self.sockets.get_mut(&socket) {
+                        endpoint.rests = false;
+                    }
+                }
                 Later::CalledOff => {}
                 Later::TimedOut(call, socket) => {
                     let Some(endpoint) = self.sockets.get_mut(&socket) else { continue };
@@ -518,6 +527,7 @@ impl Endpoint {
             buffer_bytes: LARGEST_DATAGRAM,
             mode: ReceiveMode::Arriving,
             asked: VecDeque::new(),
+            rests: false,
             awaited: None,
         }
     }

@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use wire::{Datagram, SocketId, Syscall, Transport};
 
-use super::{Endpoint, Lab, Socket};
+use super::{Endpoint, Lab, Later, Socket};
 use crate::errno::socket_error;
 use crate::session::Outcome;
 use crate::socket::LARGEST_DATAGRAM;
@@ -17,6 +18,9 @@ use crate::tcp::{Stream, Tcp, Written};
 
 /// Datagrams taken from one socket before the others have their turn.
 const RECEIVE_BATCH: usize = 64;
+
+/// How long a listener is left alone after its `accept` failed.
+const ACCEPT_REST: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Receives read into this, up to the size of the socket's own buffer, and are copied out.
@@ -133,7 +137,8 @@ impl Lab {
 
     pub(super) fn accept(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
         for _ in 0..RECEIVE_BATCH {
-            if !self.session.has_room() || self.carrier.outbox.is_over() {
+            let rests = self.sockets.get(&id).is_some_and(|endpoint| endpoint.rests);
+            if rests || !self.session.has_room() || self.carrier.outbox.is_over() {
                 return false;
             }
             let Some(Endpoint { socket: Socket::Tcp(Tcp::Listening(listener)), .. }) =
@@ -152,7 +157,15 @@ impl Lab {
                 Err(error) => {
                     let error = socket_error(&error);
                     self.session.handle_socket_error(id, None, Syscall::Accept, error, now);
-                    return false;
+                    if let Some(endpoint) = self.sockets.get_mut(&id) {
+                        endpoint.rests = true;
+                    }
+                    self.later.push(Box::pin(async move {
+                        tokio::time::sleep(ACCEPT_REST).await;
+                        Later::Rested(id)
+                    }));
+                    // Looking again lets the pause begin.
+                    return true;
                 }
             }
         }
