@@ -1,7 +1,6 @@
 //! The raw bridge: one WebSocket, one connected UDP socket, one message for one datagram both ways.
 //! It adds no framing and never ends because of an ICMP error.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,18 +13,12 @@ use wire::{Message, payload_limit};
 use crate::allowance::Allowance;
 use crate::carrier::{Carrier, Ending};
 use crate::clock::Clock;
-use crate::socket::{LARGEST_DATAGRAM, Udp};
+use crate::socket::{Udp, with_receive_buffer};
 
 /// Datagrams taken from the socket before the client is written to.
 const RECEIVE_BATCH: usize = 64;
 /// Messages taken from the client before the socket is looked at again.
 const SEND_BATCH: usize = 64;
-
-thread_local! {
-    /// Datagrams are received here and copied out at their size, so that an idle session holds no
-    /// buffer for them.
-    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
-}
 
 /// One bridge.
 #[derive(Debug)]
@@ -102,7 +95,7 @@ impl Bridge {
     /// UDP to outbox. Whether there may be more.
     fn receive(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.clock.now();
-        ARRIVING.with_borrow_mut(|buffer| {
+        with_receive_buffer(|buffer| {
             for _ in 0..RECEIVE_BATCH {
                 match self.udp.poll_receive(cx, buffer) {
                     Poll::Pending => return false,

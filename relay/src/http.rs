@@ -110,15 +110,13 @@ async fn connection(relay: Arc<Relay>, stream: TcpStream) {
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let stopping = relay.sessions.stopping();
-    tokio::pin!(served);
     tokio::select! {
-        result = &mut served => {
+        result = served => {
             if let Err(error) = result {
                 tracing::debug!(%client, %error, "connection");
             }
         }
-        () = stopping => served.as_mut().graceful_shutdown(),
+        () = relay.sessions.stopping() => {}
         () = tokio::time::sleep(CONNECTION_TIMEOUT) => {
             tracing::debug!(%client, seconds = CONNECTION_TIMEOUT.as_secs(), "connection too long");
         }

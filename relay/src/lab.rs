@@ -56,9 +56,9 @@ struct Endpoint {
     mode: ReceiveMode,
     /// `recvfrom` calls that wait; bounded by the session's bound on calls.
     asked: VecDeque<Asked>,
-    /// The look-up or handshake that the socket waits for.
     /// A listener whose `accept` failed, mostly for want of files: it is left alone for a while.
     rests: bool,
+    /// The look-up or handshake that the socket waits for.
     awaited: Option<Owned>,
 }
 

@@ -1,5 +1,6 @@
 //! The one place that touches UDP sockets. It never decides what is permitted and keeps nothing.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::pin::Pin;
@@ -43,6 +44,16 @@ pub struct Arrival {
     pub size: usize,
     /// Where it came from.
     pub source: SocketAddr,
+}
+
+thread_local! {
+    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
+}
+
+/// Lends this thread's buffer of [`LARGEST_DATAGRAM`] bytes to receive into and copy out of at the
+/// true size, so that an idle session holds no buffer of its own. Not to be asked for while lent.
+pub(crate) fn with_receive_buffer<T>(receive: impl FnOnce(&mut [u8]) -> T) -> T {
+    ARRIVING.with_borrow_mut(|buffer| receive(buffer))
 }
 
 /// The family that `address` belongs to.

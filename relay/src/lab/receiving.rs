@@ -1,7 +1,6 @@
 //! What a lab session's sockets bring: datagrams, bytes of streams, connections. It passes them to
 //! the session and decides nothing.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use wire::{Datagram, SocketId, Syscall, Transport};
 use super::{Endpoint, Lab, Later, Socket};
 use crate::errno::socket_error;
 use crate::session::Outcome;
-use crate::socket::LARGEST_DATAGRAM;
+use crate::socket::with_receive_buffer;
 use crate::tcp::{Stream, Tcp, Written};
 
 /// Datagrams taken from one socket before the others have their turn.
@@ -22,14 +21,9 @@ const RECEIVE_BATCH: usize = 64;
 /// How long a listener is left alone after its `accept` failed.
 const ACCEPT_REST: Duration = Duration::from_secs(1);
 
-thread_local! {
-    /// Receives read into this, up to the size of the socket's own buffer, and are copied out.
-    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
-}
-
 impl Lab {
     pub(super) fn receive_datagrams(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
-        ARRIVING.with_borrow_mut(|buffer| {
+        with_receive_buffer(|buffer| {
             for _ in 0..RECEIVE_BATCH {
                 let Some(endpoint) = self.sockets.get_mut(&id) else { return false };
                 if !endpoint.wants_more() {
@@ -52,7 +46,7 @@ impl Lab {
     /// so none are read while the client has too much to read already.
     pub(super) fn carry_stream(&mut self, cx: &mut Context<'_>, id: SocketId) -> bool {
         self.write_stream(cx, id);
-        ARRIVING.with_borrow_mut(|buffer| {
+        with_receive_buffer(|buffer| {
             for _ in 0..RECEIVE_BATCH {
                 if self.carrier.outbox.is_over() {
                     return false;

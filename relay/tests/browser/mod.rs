@@ -72,7 +72,8 @@ impl Drop for Relay {
     }
 }
 
-fn follow(stream: ChildStdout, into: Arc<Mutex<String>>) {
+/// Gathers what a program prints, as it prints it.
+pub(crate) fn follow(stream: ChildStdout, into: Arc<Mutex<String>>) {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();

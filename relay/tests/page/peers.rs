@@ -1,11 +1,11 @@
 //! Programs on the other side that others wrote: Python's own sockets. Ended when dropped.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use crate::browser::wait_for;
+use crate::browser::{follow, wait_for};
 
 /// A Python program that runs beside the page.
 pub(crate) struct Python {
@@ -27,16 +27,7 @@ impl Python {
                 panic!("{python}: {error}; `cargo xtask test` installs what the tests need")
             });
         let output = Arc::new(Mutex::new(String::new()));
-        let stream = child.stdout.take().expect("it is piped");
-        let into = output.clone();
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-                into.lock().expect("no reader panicked").push_str(&line);
-                line.clear();
-            }
-        });
+        follow(child.stdout.take().expect("it is piped"), output.clone());
         Self { child, output }
     }
 
